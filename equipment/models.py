@@ -1,0 +1,254 @@
+"""Sites, the tree of equipment, its failure modes, and the failures that happened."""
+
+from typing import Self
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+from simple_history.models import HistoricalRecords
+
+from smartmaint import clock
+from smartmaint.accounts.models import ApiKey
+from smartmaint.accounts.scoping import (
+    OrganizationOwned,
+    SameOrganization,
+    ScopedQuerySet,
+    inside_organization,
+)
+
+
+class Site(OrganizationOwned):
+    """A place where equipment stands and technicians travel to."""
+
+    name = models.CharField(max_length=100)
+    address = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="site_name_once"),
+            inside_organization(),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EquipmentClass(OrganizationOwned):
+    """A kind of equipment after ISO 14224, such as pumps; it has its own failure modes."""
+
+    code = models.CharField(max_length=10)
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "equipment classes"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "code"], name="equipmentclass_code_once"),
+            inside_organization(),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FailureModeQuerySet(ScopedQuerySet):
+    def of_class(self, equipment_class: EquipmentClass | None) -> Self:
+        """Modes that equipment of this class can have: its own, and those of every class."""
+        return self.filter(Q(equipment_class=equipment_class) | Q(equipment_class=None))
+
+
+class FailureMode(OrganizationOwned):
+    """A way to fail, with its ISO 14224 code. "Unknown" is one of them."""
+
+    UNKNOWN = "UNK"
+
+    equipment_class = models.ForeignKey(
+        EquipmentClass,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="failure_modes",
+        help_text="Empty: a mode of every class.",
+    )
+    code = models.CharField(max_length=10)
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True)
+
+    objects = FailureModeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "equipment_class", "code"],
+                condition=Q(equipment_class__isnull=False),
+                name="failuremode_code_once_in_class",
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "code"],
+                condition=Q(equipment_class__isnull=True),
+                name="failuremode_code_once_for_all",
+            ),
+            SameOrganization(field="equipment_class", name="failuremode_class_same_organization"),
+            inside_organization(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.code})"
+
+
+class Criticality(models.TextChoices):
+    A = "A", "A – stops production or endangers people"
+    B = "B", "B – reduces production"
+    C = "C", "C – can wait"
+
+
+class State(models.TextChoices):
+    """States of an item after EN 13306."""
+
+    OPERATING = "operating"
+    STANDBY = "standby"
+    DOWN = "down", "down (fault)"
+    MAINTENANCE = "maintenance", "down (maintenance)"
+    OUT_OF_SERVICE = "out_of_service", "out of service"
+
+
+class EquipmentQuerySet(ScopedQuerySet):
+    def with_descendants(self, *, of: "Equipment") -> Self:
+        """A machine and all that stands below it in the tree."""
+        return self.filter(pk__in=models.expressions.RawSQL(_DESCENDANTS, [of.pk]))
+
+
+_DESCENDANTS = """
+    WITH RECURSIVE below(id) AS (
+        SELECT %s::bigint
+        UNION
+        SELECT child.id FROM equipment_equipment child JOIN below ON child.parent_id = below.id
+    )
+    SELECT id FROM below
+"""
+
+
+class Equipment(OrganizationOwned):
+    """A machine, or a group of them, at a site."""
+
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="equipment")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
+    tag = models.CharField(max_length=50, help_text="The plant's own name for it, such as P-101.")
+    name = models.CharField(max_length=100)
+    equipment_class = models.ForeignKey(EquipmentClass, on_delete=models.PROTECT, related_name="equipment")
+    criticality = models.CharField(max_length=1, choices=Criticality, default=Criticality.B)
+    state = models.CharField(max_length=20, choices=State, default=State.OPERATING)
+    manufacturer = models.CharField(max_length=100, blank=True)
+    model = models.CharField(max_length=100, blank=True)
+    serial_number = models.CharField(max_length=100, blank=True)
+
+    objects = EquipmentQuerySet.as_manager()
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["tag"]
+        verbose_name_plural = "equipment"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "tag"], name="equipment_tag_once"),
+            models.CheckConstraint(condition=~Q(parent=F("id")), name="equipment_not_its_own_parent"),
+            models.CheckConstraint(
+                condition=Q(criticality__in=Criticality.values), name="equipment_criticality"
+            ),
+            models.CheckConstraint(condition=Q(state__in=State.values), name="equipment_state"),
+            SameOrganization(field="site", name="equipment_site_same_organization"),
+            SameOrganization(field="equipment_class", name="equipment_class_same_organization"),
+            inside_organization(),
+            SameOrganization(field="parent", name="equipment_parent_same_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tag} {self.name}"
+
+    def clean(self) -> None:
+        if self.pk and self.parent_id:
+            below = Equipment.objects.with_descendants(of=self)
+            if below.filter(pk=self.parent_id).exists():
+                raise ValidationError({"parent": "That stands below this machine: a tree has no circles."})
+
+    def ancestors(self) -> list["Equipment"]:
+        """The way up the tree, the top first, without the machine itself."""
+        path, node = [], self.parent
+        while node is not None:
+            path.insert(0, node)
+            node = node.parent
+        return path
+
+
+class KeyRestriction(OrganizationOwned):
+    """Equipment that an API key may post for. A key without any may post for all of its organisation."""
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="restrictions")
+    equipment = models.ForeignKey(Equipment, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["api_key", "equipment"], name="keyrestriction_once"),
+            SameOrganization(field="api_key", name="keyrestriction_key_same_organization"),
+            SameOrganization(field="equipment", name="keyrestriction_equipment_same_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.api_key} for {self.equipment.tag}"
+
+
+class Verdict(models.TextChoices):
+    """What people found when they looked."""
+
+    CONFIRMED_AS_PREDICTED = "confirmed_as_predicted"
+    CONFIRMED_ANOTHER_MODE = "confirmed_another_mode"
+    EARLY = "early", "early: a potential failure was found"
+    NO_FAULT_FOUND = "no_fault_found"
+    SENSOR_FAULT = "sensor_fault"
+    DUPLICATE = "duplicate"
+    DEFERRED = "deferred"
+    NOT_INSPECTED = "not_inspected"
+    FAILED_BEFORE_REPAIR = "failed_before_repair"
+
+    @property
+    def is_failure(self) -> bool:
+        """A functional failure of the machine had happened."""
+        return self in {Verdict.FAILED_BEFORE_REPAIR, Verdict.CONFIRMED_ANOTHER_MODE}
+
+    @property
+    def is_false_alarm(self) -> bool:
+        return self in {Verdict.NO_FAULT_FOUND, Verdict.SENSOR_FAULT}
+
+    @property
+    def restores(self) -> bool:
+        """The machine was brought back to a known condition: the baselines of its sensors start anew."""
+        return self in {
+            Verdict.CONFIRMED_AS_PREDICTED,
+            Verdict.CONFIRMED_ANOTHER_MODE,
+            Verdict.EARLY,
+            Verdict.FAILED_BEFORE_REPAIR,
+        }
+
+
+class Failure(OrganizationOwned):
+    """A functional failure: the event at which a machine could no longer do what is required (EN 13306)."""
+
+    equipment = models.ForeignKey(Equipment, on_delete=models.PROTECT, related_name="failures")
+    failure_mode = models.ForeignKey(FailureMode, on_delete=models.PROTECT, related_name="+")
+    failed_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        ordering = ["-failed_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["equipment", "failure_mode", "failed_at"], name="failure_once"),
+            SameOrganization(field="equipment", name="failure_equipment_same_organization"),
+            SameOrganization(field="failure_mode", name="failure_mode_same_organization"),
+            inside_organization(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.equipment.tag} {self.failure_mode.code} {self.failed_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,17 @@
+"""Managers' pages of maintenance: tasks, decisions, findings, and the people who do the work."""
+
+from maintenance.admin.logs import MaintenanceLogAdmin
+from maintenance.admin.policy import MaintenancePolicyAdmin, ProposalAdmin
+from maintenance.admin.tasks import BookingAdmin, MaintenanceTaskAdmin
+from maintenance.admin.workforce import SkillAdmin, StandardJobAdmin, TechnicianAdmin
+
+__all__ = [
+    "BookingAdmin",
+    "MaintenanceLogAdmin",
+    "MaintenancePolicyAdmin",
+    "MaintenanceTaskAdmin",
+    "ProposalAdmin",
+    "SkillAdmin",
+    "StandardJobAdmin",
+    "TechnicianAdmin",
+]

@@ -1,0 +1,197 @@
+"""The first page of the admin: what needs a manager now, which machines are at risk, and how the loop runs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+
+from maintenance.models import MaintenanceLog, MaintenanceTask
+from predictions.admin.risk import percent, risk_level
+from predictions.models import Outcome, Prediction, PredictionOutcome
+from sensors.models import Anomaly, AnomalyStatus, ReadingBatch
+from smartmaint import clock
+from smartmaint.accounts.models import Organization
+
+WEEK = timedelta(days=7)
+LISTED = 5
+MACHINES_AT_RISK = 10
+ENOUGH_SCORES = 5
+RIGHT = (Outcome.TRUE_POSITIVE, Outcome.TRUE_NEGATIVE)
+WRONG = (Outcome.FALSE_POSITIVE, Outcome.FALSE_NEGATIVE)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One kind of thing that waits for a manager: how many, the first few, and the list of all."""
+
+    title: str
+    nothing: str
+    count: int
+    rows: list[tuple[str, str, str]]
+    """Of each: what it is, a note on it, and the address of its page."""
+    link: str
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the overview of the request's organisation; nothing for the operator who looks at all of them."""
+    organization = request.organization
+    if organization is None:
+        return context
+    return context | {
+        "waiting": _waiting(organization),
+        "machines_at_risk": _machines_at_risk(organization),
+        "steps": _steps(organization),
+        "accuracy": _accuracy(organization),
+    }
+
+
+def _waiting(organization: Organization) -> list[Waiting]:
+    tasks = MaintenanceTask.objects.for_organization(organization).select_related("equipment")
+    anomalies = Anomaly.objects.for_organization(organization).select_related("sensor__equipment")
+    task_list = reverse("admin:maintenance_maintenancetask_changelist")
+    return [
+        _waiting_tasks(
+            "Tasks to approve",
+            "Nothing waits for your approval.",
+            tasks.to_approve(),
+            f"{task_list}?attention=to_approve",
+            note=lambda task: f"{task.equipment.tag}, {task.get_priority_display().lower()}",
+        ),
+        _listed(
+            "Anomalies that need a look",
+            "No anomaly needs a look.",
+            anomalies.to_settle(),
+            reverse("admin:sensors_anomaly_changelist") + f"?status__exact={AnomalyStatus.NEEDS_A_LOOK}",
+            lambda one: (
+                str(one.sensor),
+                f"{one.get_kind_display()}, {one.confidence:.0%} credible",
+                reverse("admin:sensors_anomaly_change", args=[one.pk]),
+            ),
+        ),
+        _waiting_tasks(
+            "Not booked",
+            "Every approved task has its technician.",
+            tasks.open().exclude(not_booked_because=""),
+            f"{task_list}?attention=not_booked",
+            note=lambda task: task.not_booked_because,
+        ),
+        _waiting_tasks(
+            "Overdue",
+            "Nothing is overdue.",
+            tasks.overdue().order_by("required_by"),
+            f"{task_list}?attention=overdue",
+            note=lambda task: f"{task.equipment.tag}, {(clock.now() - task.required_by).days} days",
+        ),
+    ]
+
+
+def _waiting_tasks(title: str, nothing: str, tasks: QuerySet, link: str, *, note: Any) -> Waiting:
+    return _listed(
+        title,
+        nothing,
+        tasks,
+        link,
+        lambda task: (
+            str(task),
+            note(task),
+            reverse("admin:maintenance_maintenancetask_change", args=[task.pk]),
+        ),
+    )
+
+
+def _listed(title: str, nothing: str, rows: QuerySet, link: str, describe: Any) -> Waiting:
+    return Waiting(title, nothing, rows.count(), [describe(row) for row in rows[:LISTED]], link)
+
+
+def _machines_at_risk(organization: Organization) -> list[dict[str, Any]]:
+    """The newest prediction of each limit; of each machine its worst, the worst first."""
+    newest = (
+        Prediction.objects.for_organization(organization)
+        .newest_per_limit()
+        .select_related("sensor__equipment", "limit__failure_mode")
+        .defer("path", "settings", "input_quality", "explanation")
+        .order_by("-p_30d", "-p_7d")
+    )
+    worst = _first_of_each_machine(newest)[:MACHINES_AT_RISK]
+    return [
+        {
+            "machine": prediction.sensor.equipment,
+            "failure_mode": prediction.limit.failure_mode,
+            "level": risk_level(prediction.p_30d),
+            "p_7d": percent(prediction.p_7d),
+            "p_30d": percent(prediction.p_30d),
+            "half_by": prediction.passes_p50_at,
+            "is_already_beyond": prediction.is_already_beyond,
+            "link": reverse("admin:predictions_prediction_change", args=[prediction.pk]),
+        }
+        for prediction in worst
+    ]
+
+
+def _first_of_each_machine(predictions: Iterable[Prediction]) -> list[Prediction]:
+    first: dict[int, Prediction] = {}
+    for prediction in predictions:
+        first.setdefault(prediction.sensor.equipment_id, prediction)
+    return list(first.values())
+
+
+def _steps(organization: Organization) -> list[tuple[str, int, str]]:
+    """What the loop did in the last seven days: step, count, and where to look at it."""
+    since = clock.now() - WEEK
+
+    def of(model: Any) -> QuerySet:
+        return model.objects.for_organization(organization)
+
+    stored = (
+        of(ReadingBatch)
+        .filter(received_at__gte=since)
+        .aggregate(readings=Sum("inserted", default=0) + Sum("updated", default=0))["readings"]
+    )
+    return [
+        ("readings stored", stored, _list_of("sensors_readingbatch")),
+        ("anomalies", of(Anomaly).filter(detected_at__gte=since).count(), _list_of("sensors_anomaly")),
+        (
+            "predictions",
+            of(Prediction).filter(made_at__gte=since).count(),
+            _list_of("predictions_prediction"),
+        ),
+        (
+            "tasks",
+            of(MaintenanceTask).filter(created_at__gte=since).count(),
+            _list_of("maintenance_maintenancetask"),
+        ),
+        (
+            "findings",
+            of(MaintenanceLog).originals().filter(completed_at__gte=since).count(),
+            _list_of("maintenance_maintenancelog"),
+        ),
+    ]
+
+
+def _list_of(model: str) -> str:
+    return reverse(f"admin:{model}_changelist")
+
+
+def _accuracy(organization: Organization) -> dict[str, Any]:
+    """How many decided predictions were right. Censored and undecided ones say nothing either way."""
+    counts = PredictionOutcome.objects.for_organization(organization).aggregate(
+        right=Count("pk", filter=Q(outcome__in=RIGHT)),
+        wrong=Count("pk", filter=Q(outcome__in=WRONG)),
+        false_alarms=Count("pk", filter=Q(outcome=Outcome.FALSE_POSITIVE)),
+        missed=Count("pk", filter=Q(outcome=Outcome.FALSE_NEGATIVE)),
+    )
+    decided = counts["right"] + counts["wrong"]
+    return {
+        "is_known": decided >= ENOUGH_SCORES,
+        "decided": decided,
+        "right": counts["right"],
+        "share": f"{counts['right'] / decided:.0%}" if decided >= ENOUGH_SCORES else None,
+        "false_alarms": counts["false_alarms"],
+        "missed": counts["missed"],
+        "enough": ENOUGH_SCORES,
+        "link": _list_of("predictions_predictionoutcome"),
+    }

@@ -1,0 +1,317 @@
+"""Tasks and bookings. A status changes by its verb only: approve, reject, reassign, cancel."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets
+from django.db.models import Field, Model, Prefetch, QuerySet
+from django.forms import BaseModelForm
+from django.http import HttpRequest, HttpResponse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from equipment.admin import name_classes
+from maintenance.admin.badges import PRIORITY_BADGES, STATUS_BADGES
+from maintenance.admin.filters import AttentionFilter
+from maintenance.admin.forms import NewTaskForm, ReasonForm, ReassignForm
+from maintenance.admin.logs import LogInline
+from maintenance.models import Booking, MaintenanceTask, TaskStatus
+from maintenance.services.scheduling import reassign_task
+from maintenance.services.tasks import TaskRefused, approve_task, cancel_task, create_task, reject_task
+from smartmaint import clock
+from smartmaint.accounts.scoped_admin import (
+    ReadOnlyScopedModelAdmin,
+    ScopedHistoryAdmin,
+    ScopedTabularInline,
+    WorkQueueAdmin,
+)
+from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
+
+# Which buttons a task's page offers.
+VERBS = {
+    TaskStatus.PROPOSED: {"approve", "reject"},
+    TaskStatus.PENDING: {"reassign", "cancel"},
+    TaskStatus.IN_PROGRESS: {"cancel"},
+    TaskStatus.ON_HOLD: {"reassign", "cancel"},
+}
+
+
+class BookingInline(ScopedTabularInline):
+    model = Booking
+    add_role = change_role = delete_role = None
+    fields = ["technician", "begins_at", "ends_at", "is_active", "reason"]
+    readonly_fields = ["begins_at", "ends_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
+        return super().get_queryset(request).select_related("technician__user")
+
+    @admin.display(description="from")
+    def begins_at(self, booking: Booking) -> datetime:
+        return booking.period.lower
+
+    @admin.display(description="until")
+    def ends_at(self, booking: Booking) -> datetime:
+        return booking.period.upper
+
+
+@admin.register(MaintenanceTask)
+class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
+    delete_role = None  # What was planned and done stays; a task is cancelled instead.
+    list_display = [
+        "number",
+        "title",
+        "equipment",
+        "priority_badge",
+        "status_badge",
+        "due",
+        "technician",
+        "booked_for",
+    ]
+    list_display_links = ["number", "title"]
+    list_filter = [
+        AttentionFilter,
+        ("status", ChoicesDropdownFilter),
+        ("priority", ChoicesDropdownFilter),
+        ("type", ChoicesDropdownFilter),
+        ("equipment__site", RelatedDropdownFilter),
+        ("equipment__criticality", ChoicesDropdownFilter),
+        ("technician", RelatedDropdownFilter),
+        ("required_by", RangeDateFilter),
+    ]
+    list_filter_submit = True
+    list_select_related = ["equipment", "technician__user", "organization"]
+    search_fields = ["title", "description", "equipment__tag", "equipment__name"]
+    autocomplete_fields = ["equipment"]
+    actions = ["approve_selected", "try_again"]
+    actions_detail = ["approve", "reject", "reassign", "cancel"]
+    inlines = [BookingInline, LogInline]
+    fieldsets = [
+        ("What", {"fields": ["title", "description", ("priority", "required_by")]}),
+        (
+            "Where and how",
+            {"fields": [("equipment", "failure_mode"), ("type", "standard_job"), "duration_minutes"]},
+        ),
+        (
+            "How it stands",
+            {
+                "fields": [
+                    ("status_badge", "technician", "booked_for"),
+                    "not_booked_because",
+                    "hold_reason",
+                    "cancel_reason",
+                    ("created_at", "created_by"),
+                    ("approved_at", "approved_by"),
+                    ("started_at", "closed_at"),
+                    "prediction",
+                ]
+            },
+        ),
+    ]
+    editable = ["title", "description", "priority", "required_by"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MaintenanceTask]:
+        active = Prefetch("bookings", Booking.objects.filter(is_active=True))
+        return super().get_queryset(request).prefetch_related(active)
+
+    def get_inlines(self, request: HttpRequest, obj: MaintenanceTask | None) -> list[Any]:
+        """Bookings and findings, where there are any."""
+        return [inline for inline in self.inlines if obj and inline.model.objects.filter(task=obj).exists()]
+
+    def get_fieldsets(self, request: HttpRequest, obj: MaintenanceTask | None = None) -> list[Any]:
+        return self.fieldsets if obj else [(None, {"fields": NewTaskForm._meta.fields})]
+
+    def get_form(
+        self, request: HttpRequest, obj: MaintenanceTask | None = None, change: bool = False, **kwargs: Any
+    ) -> type[BaseModelForm]:
+        if obj is None:
+            kwargs.setdefault("form", NewTaskForm)
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: MaintenanceTask | None = None) -> list[str]:
+        if obj is None:
+            return []
+        return [name for name in flatten_fieldsets(self.fieldsets) if name not in self.editable]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        is_closed = isinstance(obj, MaintenanceTask) and obj.is_closed
+        return super().has_change_permission(request, obj) and not is_closed
+
+    def revert_disabled(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """An earlier version would bring its status back, past the table of transitions."""
+        return True
+
+    def formfield_for_foreignkey(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        return name_classes(field) if db_field.name == "failure_mode" else field
+
+    def save_model(
+        self, request: HttpRequest, obj: MaintenanceTask, form: BaseModelForm, change: bool
+    ) -> None:
+        if change:
+            # Not the whole row: an agent may book it at this moment.
+            obj.save(update_fields=form.changed_data)
+            return
+        told = {name: form.cleaned_data[name] for name in NewTaskForm._meta.fields}
+        obj.pk = create_task(created_by=request.user, **told).pk
+
+    @display(description="status", ordering="status", label=STATUS_BADGES)
+    def status_badge(self, task: MaintenanceTask) -> tuple[str, str]:
+        return task.status, task.get_status_display()
+
+    @display(description="priority", ordering="priority", label=PRIORITY_BADGES)
+    def priority_badge(self, task: MaintenanceTask) -> tuple[str, str]:
+        return task.priority, task.get_priority_display()
+
+    @display(description="required by", ordering="required_by", label={"overdue": "danger"})
+    def due(self, task: MaintenanceTask) -> tuple[str, str] | None:
+        if task.required_by is None:
+            return None
+        is_overdue = not task.is_closed and task.required_by < clock.now()
+        day = date_format(localtime(task.required_by), "j M Y")
+        return ("overdue", f"{day}, overdue") if is_overdue else ("in time", day)
+
+    @admin.display(description="booked for", empty_value="not booked")
+    def booked_for(self, task: MaintenanceTask) -> datetime | None:
+        booking = task.active_booking
+        return booking.period.lower if booking else None
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer what can be done with the task as it is."""
+        status = self.get_queryset(request).filter(pk=object_id).values_list("status", flat=True).first()
+        verbs = VERBS.get(status, set())
+        offered = super().get_actions_detail(request, object_id)
+        return [verb for verb in offered if verb.path.rsplit("/", 1)[-1] in verbs]
+
+    @action(
+        description="Approve",
+        url_path="approve",
+        permissions=["change"],
+        icon="check",
+        variant=ActionVariant.PRIMARY,
+    )
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        task = self.own_row(request, object_id)
+
+        def do(form: forms.Form) -> str:
+            approve_task(task=task, user=request.user)
+            return f"{task.number} is approved; a technician will be booked in some seconds."
+
+        question = Question(
+            title=f"Approve {task.number}", words="A technician is booked for it.", submit="Approve"
+        )
+        return ask_and_do(self, request, task, question=question, do=do, refusals=(TaskRefused,))
+
+    @action(description="Reject", url_path="reject", permissions=["change"], icon="close")
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        task = self.own_row(request, object_id)
+
+        def do(form: forms.Form) -> str:
+            reject_task(task=task, user=request.user, reason=form.cleaned_data["reason"])
+            return f"{task.number} is rejected."
+
+        question = Question(title=f"Reject {task.number}", submit="Reject", is_dangerous=True)
+        return self._ask(request, task, question, do, _reason_form(request))
+
+    @action(description="Reassign", url_path="reassign", permissions=["change"], icon="person_edit")
+    def reassign(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        task = self.own_row(request, object_id)
+        form = ReassignForm(_answers(request), organization=request.organization)
+
+        def do(form: forms.Form) -> str:
+            booking = reassign_task(task=task, user=request.user, **form.cleaned_data)
+            return f"{task.number} is booked with {booking.technician}."
+
+        question = Question(
+            title=f"Reassign {task.number}",
+            words=f"It takes {task.duration_minutes} minutes. An earlier booking is given up.",
+            submit="Book",
+        )
+        return self._ask(request, task, question, do, form)
+
+    @action(
+        description="Cancel task",
+        url_path="cancel",
+        permissions=["change"],
+        icon="block",
+        variant=ActionVariant.DANGER,
+    )
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        task = self.own_row(request, object_id)
+
+        def do(form: forms.Form) -> str:
+            cancel_task(task=task, user=request.user, reason=form.cleaned_data["reason"])
+            return f"{task.number} is cancelled."
+
+        question = Question(
+            title=f"Cancel {task.number}",
+            words="It is closed without a finding, and its technician is free again.",
+            submit="Cancel the task",
+            is_dangerous=True,
+        )
+        return self._ask(request, task, question, do, _reason_form(request))
+
+    def _ask(
+        self, request: HttpRequest, task: MaintenanceTask, question: Question, do: Any, form: forms.Form
+    ) -> HttpResponse:
+        return ask_and_do(self, request, task, question=question, do=do, refusals=(TaskRefused,), form=form)
+
+    @admin.action(description="Approve", permissions=["change"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet) -> None:
+        approved = 0
+        for task in queryset:
+            try:
+                approve_task(task=task, user=request.user)
+                approved += 1
+            except TaskRefused as refusal:
+                self.message_user(request, str(refusal), messages.WARNING)
+        if approved:
+            self.message_user(request, f"{approved} approved.", messages.SUCCESS)
+
+
+def _answers(request: HttpRequest) -> Any:
+    return request.POST if request.method == "POST" else None
+
+
+def _reason_form(request: HttpRequest) -> ReasonForm:
+    return ReasonForm(_answers(request))
+
+
+@admin.register(Booking)
+class BookingAdmin(ReadOnlyScopedModelAdmin):
+    """The diary."""
+
+    list_display = ["begins_at", "ends_at", "technician", "task", "machine", "is_active"]
+    list_filter = [
+        ("technician", RelatedDropdownFilter),
+        ("task__equipment__site", RelatedDropdownFilter),
+        "is_active",
+    ]
+    list_filter_submit = True
+    list_select_related = ["technician__user", "task__equipment", "organization"]
+    search_fields = ["task__title", "task__equipment__tag", "technician__user__username"]
+    ordering = ["-period"]
+    fields = [
+        ("begins_at", "ends_at"),
+        "technician",
+        "task",
+        "is_active",
+        "reason",
+        ("booked_at", "booked_by"),
+    ]
+
+    @admin.display(description="from", ordering="period")
+    def begins_at(self, booking: Booking) -> datetime:
+        return booking.period.lower
+
+    @admin.display(description="until")
+    def ends_at(self, booking: Booking) -> datetime:
+        return booking.period.upper
+
+    @admin.display(description="machine", ordering="task__equipment__tag")
+    def machine(self, booking: Booking) -> str:
+        return str(booking.task.equipment)

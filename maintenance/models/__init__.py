@@ -1,0 +1,28 @@
+from maintenance.models.logs import MaintenanceLog
+from maintenance.models.policy import Decision, MaintenancePolicy, Proposal
+from maintenance.models.tasks import (
+    Booking,
+    MaintenanceTask,
+    Priority,
+    TaskStatus,
+    TaskType,
+)
+from maintenance.models.workforce import Absence, Certificate, Shift, Skill, StandardJob, Technician
+
+__all__ = [
+    "Absence",
+    "Booking",
+    "Certificate",
+    "Decision",
+    "MaintenanceLog",
+    "MaintenancePolicy",
+    "MaintenanceTask",
+    "Priority",
+    "Proposal",
+    "Shift",
+    "Skill",
+    "StandardJob",
+    "TaskStatus",
+    "TaskType",
+    "Technician",
+]

@@ -1,0 +1,19 @@
+"""Reactions of maintenance to the signals of other apps."""
+
+from django.dispatch import receiver
+
+from maintenance.services.proposing import propose_task, seed_policy
+from predictions.models import Prediction
+from predictions.signals import prediction_made
+from smartmaint.accounts.models import Organization
+from smartmaint.accounts.signals import organization_created
+
+
+@receiver(organization_created)
+def on_organization_created(sender: object, *, organization: Organization, **kwargs: object) -> None:
+    seed_policy(organization)
+
+
+@receiver(prediction_made)
+def on_prediction_made(sender: object, *, prediction: Prediction, **kwargs: object) -> None:
+    propose_task(prediction)

@@ -1,0 +1,1 @@
+"""The verbs of maintenance: propose, approve, book, do and log work."""

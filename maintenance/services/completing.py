@@ -1,0 +1,127 @@
+"""MaintenanceLog: what was found flows back. Marks only, in one transaction; agents do the computing."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from equipment.models import FailureMode, Verdict
+from equipment.services import record_failure, withdraw_failure
+from maintenance.models import MaintenanceLog, MaintenanceTask, TaskStatus
+from maintenance.services.tasks import Actor, TaskRefused, become, lock_task, release_booking, require_own
+from maintenance.signals import task_completed
+from predictions.models import Prediction
+from predictions.services.scoring import request_score
+from sensors.services.baselines import record_finding, restart_baseline, restart_sensor_baselines
+from smartmaint import clock
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a technician tells. Times in minutes; None means that it is not known."""
+
+    verdict: Verdict
+    failure_mode: FailureMode
+    cause: str = ""
+    remedy: str = ""
+    notes: str = ""
+    downtime_minutes: int | None = None
+    labour_minutes: int | None = None
+
+
+@transaction.atomic
+def complete_task(
+    *, task: MaintenanceTask, actor: Actor, finding: Finding, completed_at: datetime | None = None
+) -> MaintenanceLog:
+    """Close a task with its finding, and hand that back to sensors and predictions.
+
+    Raises TaskRefused for a task that is not being worked on, is another's, or was completed already. `completed_at`
+    is now, unless the work was done earlier.
+    """
+    locked = lock_task(task)
+    require_own(locked, actor)
+    completed_at = completed_at or clock.now()
+    if completed_at > clock.now():
+        raise TaskRefused("It cannot have been completed in the future.")
+    become(locked, TaskStatus.COMPLETED)
+    if completed_at < locked.started_at:
+        raise TaskRefused("It cannot have been completed before it was started.")
+    locked.closed_at = completed_at
+    locked.due_at = None
+    locked.save()
+    release_booking(locked)
+    log = _write_log(locked, actor, finding, completed_at)
+    _hand_back(log)
+    task_completed.send(sender=MaintenanceLog, log=log)
+    return log
+
+
+@transaction.atomic
+def correct_log(*, log: MaintenanceLog, actor: Actor, finding: Finding) -> MaintenanceLog:
+    """Put a finding right by a new entry; the old one stays. Raises TaskRefused for one that was corrected already."""
+    task = lock_task(log.task)
+    require_own(task, actor)
+    if MaintenanceLog.objects.filter(corrects=log).exists():
+        raise TaskRefused("This entry was corrected already: correct the newer one.")
+    if failed_at := _failed_at(log):
+        withdraw_failure(equipment=log.equipment, failure_mode=log.failure_mode, failed_at=failed_at)
+    corrected = _write_log(task, actor, finding, log.completed_at, corrects=log)
+    _hand_back(corrected)
+    return corrected
+
+
+def _write_log(
+    task: MaintenanceTask,
+    actor: Actor,
+    finding: Finding,
+    completed_at: datetime,
+    corrects: MaintenanceLog | None = None,
+) -> MaintenanceLog:
+    log = MaintenanceLog(
+        organization=task.organization,
+        task=task,
+        equipment=task.equipment,
+        corrects=corrects,
+        completed_at=completed_at,
+        technician=task.technician,
+        written_by=actor.user,
+        verdict=finding.verdict,
+        failure_mode=finding.failure_mode,
+        cause=finding.cause,
+        remedy=finding.remedy,
+        notes=finding.notes,
+        downtime_minutes=finding.downtime_minutes,
+        labour_minutes=finding.labour_minutes,
+    )
+    log.full_clean()
+    log.save()
+    return log
+
+
+def _hand_back(log: MaintenanceLog) -> None:
+    """Restart the baseline, teach validation, have the predictions scored, keep the failure."""
+    verdict = Verdict(log.verdict)
+    predictions = list(
+        Prediction.objects.filter(proposal__task=log.task).select_related("anomaly", "sensor").order_by("pk")
+    )
+    reason = f"{log.task.number}: {verdict.label}"
+    if verdict.restores:
+        restart_baseline(equipment=log.equipment, started_at=log.completed_at, reason=reason)
+    elif verdict == Verdict.SENSOR_FAULT:
+        restart_sensor_baselines(
+            sensors={prediction.sensor for prediction in predictions},
+            started_at=log.completed_at,
+            reason=reason,
+        )
+    for anomaly in {prediction.anomaly for prediction in predictions if prediction.anomaly}:
+        record_finding(anomaly=anomaly, verdict=verdict, found_at=log.completed_at)
+    request_score(predictions=predictions, verdict=verdict, happened_at=_failed_at(log) or log.completed_at)
+    if failed_at := _failed_at(log):
+        record_failure(equipment=log.equipment, failure_mode=log.failure_mode, failed_at=failed_at)
+
+
+def _failed_at(log: MaintenanceLog) -> datetime | None:
+    """When the machine failed, if it did: as long before the end of the work as it stood."""
+    if not Verdict(log.verdict).is_failure:
+        return None
+    return log.completed_at - timedelta(minutes=log.downtime_minutes or 0)

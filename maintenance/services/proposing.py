@@ -1,0 +1,147 @@
+"""From a prediction to a task, or to the reason why there is none."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from equipment.models import Criticality, Equipment, FailureMode
+from maintenance.models import (
+    Decision,
+    MaintenancePolicy,
+    MaintenanceTask,
+    Priority,
+    Proposal,
+    StandardJob,
+    TaskStatus,
+    TaskType,
+)
+from maintenance.models.tasks import CLOSED
+from predictions.models import Prediction
+from smartmaint import clock
+from smartmaint.accounts.models import Organization
+
+MORE_URGENT_IF_CRITICAL = {
+    Priority.LOW: Priority.MEDIUM,
+    Priority.MEDIUM: Priority.HIGH,
+    Priority.HIGH: Priority.CRITICAL,
+}
+
+
+def seed_policy(organization: Organization) -> None:
+    """Give an organisation the careful policy: a manager approves each task."""
+    MaintenancePolicy.objects.get_or_create(organization=organization)
+
+
+@transaction.atomic
+def propose_task(prediction: Prediction) -> Proposal:
+    """Decide on a prediction, once: a task of type predictive, or why not. Doing it again returns what was decided."""
+    # One decision at a time per organisation: budget, cooldown and "one open task" are read before they are written.
+    policy = MaintenancePolicy.objects.select_for_update(no_key=True).get(
+        organization_id=prediction.organization_id
+    )
+    existing = Proposal.objects.filter(prediction=prediction).first()
+    if existing is not None:
+        return existing
+    equipment, failure_mode = prediction.sensor.equipment, prediction.limit.failure_mode
+    decision, reason, task = _decide(policy, prediction, equipment, failure_mode)
+    return Proposal.objects.create(
+        organization_id=prediction.organization_id,
+        prediction=prediction,
+        decision=decision,
+        reason=reason,
+        task=task,
+    )
+
+
+def _decide(
+    policy: MaintenancePolicy, prediction: Prediction, equipment: Equipment, failure_mode: FailureMode
+) -> tuple[Decision, str, MaintenanceTask | None]:
+    days, threshold = policy.propose_within_days, policy.propose_from_probability
+    risk = prediction.probability_within(days)
+    same = MaintenanceTask.objects.filter(
+        equipment=equipment, failure_mode=failure_mode, type=TaskType.PREDICTIVE
+    )
+    if risk < threshold:
+        return Decision.LOW_RISK, f"{risk:.0%} within {days} days is below {threshold:.0%}.", None
+    if task := same.open().first():
+        _make_more_urgent(task, prediction)
+        return Decision.MERGED, f"{task.number} is open for it already.", task
+    now, cooldown = clock.now(), timedelta(hours=policy.cooldown_hours)
+    recently_closed = same.filter(status__in=CLOSED, closed_at__gt=now - cooldown).first()
+    if recently_closed is not None:
+        return (
+            Decision.COOLDOWN,
+            f"{recently_closed.number} was closed less than {policy.cooldown_hours} h ago.",
+            None,
+        )
+    if policy.daily_budget is not None and _proposed_today(policy.organization, now) >= policy.daily_budget:
+        return Decision.OVER_BUDGET, f"{policy.daily_budget} tasks were proposed today already.", None
+    task = _create_task(policy, prediction, equipment, failure_mode)
+    return Decision.PROPOSED, f"{risk:.0%} within {days} days: {task.number}.", task
+
+
+def _proposed_today(organization: Organization, now: datetime) -> int:
+    midnight = now.astimezone(organization.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Proposal.objects.filter(
+        organization=organization, decision=Decision.PROPOSED, decided_at__gte=midnight
+    ).count()
+
+
+def _create_task(
+    policy: MaintenancePolicy, prediction: Prediction, equipment: Equipment, failure_mode: FailureMode
+) -> MaintenanceTask:
+    job = StandardJob.objects.filter(failure_mode=failure_mode).first()
+    task = MaintenanceTask(
+        organization_id=prediction.organization_id,
+        equipment=equipment,
+        failure_mode=failure_mode,
+        prediction=prediction,
+        standard_job=job,
+        type=TaskType.PREDICTIVE,
+        priority=priority_of(prediction, policy),
+        title=f"{job.title if job else 'Inspect'}: {equipment.name}"[:200],
+        description=prediction.explanation.get("words", ""),
+        duration_minutes=job.duration_minutes if job else 60,
+        required_by=_required_by(prediction),
+    )
+    if policy.approval == MaintenancePolicy.Approval.AUTOMATIC:
+        task.status, task.approved_at = TaskStatus.PENDING, clock.now()
+        task.mark_due()
+    task.save()
+    return task
+
+
+def priority_of(prediction: Prediction, policy: MaintenancePolicy) -> Priority:
+    """The horizon sets it: high within a week, medium within a month, else low; one step more for criticality A."""
+    threshold = policy.propose_from_probability
+    if prediction.p_7d >= threshold:
+        priority = Priority.HIGH
+    elif prediction.p_30d >= threshold:
+        priority = Priority.MEDIUM
+    else:
+        priority = Priority.LOW
+    if prediction.sensor.equipment.criticality == Criticality.A:
+        return MORE_URGENT_IF_CRITICAL[priority]
+    return priority
+
+
+def _required_by(prediction: Prediction) -> datetime | None:
+    """Done before one future in ten has failed."""
+    return prediction.passes_p10_at or prediction.passes_p50_at
+
+
+def _make_more_urgent(task: MaintenanceTask, prediction: Prediction) -> None:
+    """A newer prediction may hurry a task that nobody has started; it never calms one down."""
+    if task.status not in (TaskStatus.PROPOSED, TaskStatus.PENDING):
+        return
+    policy = MaintenancePolicy.objects.get(organization_id=task.organization_id)
+    priority, required_by = priority_of(prediction, policy), _required_by(prediction)
+    changed = []
+    if priority.rank > Priority(task.priority).rank:
+        task.priority = priority
+        changed.append("priority")
+    if required_by is not None and (task.required_by is None or required_by < task.required_by):
+        task.required_by = required_by
+        changed.append("required_by")
+    if changed:
+        task.save(update_fields=changed)

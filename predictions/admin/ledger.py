@@ -1,0 +1,193 @@
+"""The ledger: every prediction as it was made, with its plot and its reasons. Nobody changes it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+
+from predictions.admin.filters import LastWordFilter, RiskFilter
+from predictions.admin.outcomes import OutcomeInline
+from predictions.admin.risk import RISK_BADGES, percent, risk_level
+from predictions.models import Prediction, PredictionStatus
+from predictions.services.requesting import request_prediction_by_person
+from smartmaint.accounts.models import Role
+from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, WorkQueueAdmin
+from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
+
+DAYS = (1, 7, 14, 30, 90)
+# PostgreSQL would put what is not known above the highest risk.
+NOT_KNOWN = Value(-1.0)
+
+
+class NothingToPredict(Exception):
+    """The sensor has no limit in force that it could pass."""
+
+
+@admin.register(Prediction)
+class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+    list_display = [
+        "machine",
+        "sensor",
+        "against",
+        "risk_badge",
+        "p_7d_in_words",
+        "half",
+        "status",
+        "made_at",
+    ]
+    list_display_links = ["machine", "sensor"]
+    list_filter = [
+        LastWordFilter,
+        RiskFilter,
+        ("status", ChoicesDropdownFilter),
+        ("trigger", ChoicesDropdownFilter),
+        ("sensor__equipment__site", RelatedDropdownFilter),
+        ("sensor__equipment__equipment_class", RelatedDropdownFilter),
+        ("sensor__equipment__criticality", ChoicesDropdownFilter),
+        ("made_at", RangeDateFilter),
+    ]
+    list_filter_submit = True
+    list_select_related = [
+        "sensor__equipment",
+        "sensor__organization",
+        "limit__sensor",
+        "limit__failure_mode",
+        "anomaly__sensor",
+        "organization",
+    ]
+    search_fields = [
+        "sensor__key",
+        "sensor__equipment__tag",
+        "sensor__equipment__name",
+        "limit__failure_mode__name",
+    ]
+    show_full_result_count = False
+    inlines = [OutcomeInline]
+    fieldsets = [
+        ("What was foretold", {"fields": ["summary"]}),
+        ("Why", {"fields": ["explanation_in_words", "explanation_in_numbers"]}),
+        (
+            "What it was made from",
+            {
+                "fields": [
+                    ("trigger", "anomaly"),
+                    ("requested_at", "made_at"),
+                    "cutoff_at",
+                    ("data_from_at", "data_to_at"),
+                    ("model_name", "model_version"),
+                    "input_in_numbers",
+                    "settings",
+                ]
+            },
+        ),
+    ]
+    actions_detail = ["ask_anew"]
+    change_form_outer_before_template = "admin/predictions/plot.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
+        # Paths are the bulk of a row, and no list shows them.
+        rows = super().get_queryset(request).select_related(*self.list_select_related)
+        return rows.defer("path", "settings", "input_quality")
+
+    def get_inlines(self, request: HttpRequest, obj: Prediction | None) -> list[Any]:
+        """What there is to show of the decision and the outcome."""
+        return [
+            inline for inline in self.inlines if obj and inline.model.objects.filter(prediction=obj).exists()
+        ]
+
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        """Highest risk first when the list is about now; the newest first when it is about all."""
+        if request.GET.get(LastWordFilter.parameter_name) == "newest":
+            return ["-p_30d", "-id"]
+        return ["-id"]
+
+    @admin.display(description="machine", ordering="sensor__equipment__tag")
+    def machine(self, prediction: Prediction) -> str:
+        return str(prediction.sensor.equipment)
+
+    @admin.display(description="limit", ordering="limit__level")
+    def against(self, prediction: Prediction) -> str:
+        return str(prediction.limit)
+
+    @display(description="P(30 d)", ordering=Coalesce("p_30d", NOT_KNOWN), label=RISK_BADGES)
+    def risk_badge(self, prediction: Prediction) -> tuple[str, str]:
+        return risk_level(prediction.p_30d), percent(prediction.p_30d)
+
+    @admin.display(description="P(7 d)", ordering=Coalesce("p_7d", NOT_KNOWN))
+    def p_7d_in_words(self, prediction: Prediction) -> str:
+        return percent(prediction.p_7d)
+
+    @admin.display(description="half of the futures pass by", ordering="passes_p50_at")
+    def half(self, prediction: Prediction) -> Any:
+        if prediction.status != PredictionStatus.MADE:
+            return ""
+        return prediction.passes_p50_at or f"not within {prediction.horizon_days} days"
+
+    @admin.display(description="when it passes its limit")
+    def summary(self, prediction: Prediction) -> str:
+        rows = [
+            {"days": days, "level": risk_level(p), "probability": p, "words": percent(p)}
+            for days in DAYS
+            for p in [prediction.probability_within(days)]
+        ]
+        return render_to_string("admin/predictions/summary.html", {"prediction": prediction, "rows": rows})
+
+    @admin.display(description="in words", empty_value="not made yet")
+    def explanation_in_words(self, prediction: Prediction) -> str | None:
+        return prediction.not_possible_because or (prediction.explanation or {}).get("words")
+
+    @admin.display(description="in numbers", empty_value="none")
+    def explanation_in_numbers(self, prediction: Prediction) -> str | None:
+        return _figures({k: v for k, v in (prediction.explanation or {}).items() if k != "words"})
+
+    @admin.display(description="quality of the input", empty_value="none")
+    def input_in_numbers(self, prediction: Prediction) -> str | None:
+        return _figures(prediction.input_quality or {})
+
+    def has_request_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self.may(request, Role.MANAGER)
+
+    @action(
+        description="Ask for a new prediction",
+        url_path="ask-anew",
+        permissions=["request"],
+        icon="refresh",
+    )
+    def ask_anew(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        prediction = self.own_row(request, object_id)
+        question = Question(
+            title="Ask for a new prediction",
+            words=f"Every failure limit of {prediction.sensor} is forecast anew, from all readings until now. "
+            "This takes some seconds; this prediction stays as it is.",
+            submit="Ask",
+        )
+
+        def do(form: object) -> str:
+            if not request_prediction_by_person(sensor=prediction.sensor):
+                raise NothingToPredict(f"{prediction.sensor} has no limit in force any more.")
+            return "Asked for. It will be at the top of the list in some seconds."
+
+        return ask_and_do(self, request, prediction, question=question, do=do, refusals=(NothingToPredict,))
+
+
+def _figures(figures: dict[str, Any]) -> str | None:
+    if not figures:
+        return None
+    named = {name.replace("_", " "): _number(value) for name, value in figures.items()}
+    return render_to_string("admin/predictions/figures.html", {"figures": named})
+
+
+def _number(value: Any) -> Any:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4g}"
+        case list():
+            return " ".join(str(one) for one in value) or "none"
+    return value

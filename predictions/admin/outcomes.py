@@ -1,0 +1,71 @@
+"""What became of predictions."""
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from predictions.admin.risk import percent
+from predictions.models import Outcome, PredictionOutcome
+from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedStackedInline, WorkQueueAdmin
+
+OUTCOME_BADGES = {
+    Outcome.TRUE_POSITIVE: "success",
+    Outcome.TRUE_NEGATIVE: "success",
+    Outcome.FALSE_POSITIVE: "warning",
+    Outcome.FALSE_NEGATIVE: "danger",
+    Outcome.CENSORED: "info",
+    Outcome.UNDECIDED: "info",
+}
+
+
+class OutcomeInline(ScopedStackedInline):
+    """On the page of its prediction."""
+
+    model = PredictionOutcome
+    add_role = change_role = delete_role = None
+    verbose_name_plural = "what became of it"
+    fields = [
+        ("outcome", "verdict"),
+        ("happened_at", "lead_time", "is_date_censored"),
+        ("brier_30d", "reason"),
+    ]
+
+
+@admin.register(PredictionOutcome)
+class PredictionOutcomeAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+    list_display = ["happened_at", "sensor", "outcome_badge", "verdict", "foretold", "days_ahead", "reason"]
+    list_filter = [
+        ("outcome", ChoicesDropdownFilter),
+        ("verdict", ChoicesDropdownFilter),
+        ("prediction__sensor__equipment__site", RelatedDropdownFilter),
+        ("prediction__limit__failure_mode__equipment_class", RelatedDropdownFilter),
+        ("happened_at", RangeDateFilter),
+    ]
+    list_filter_submit = True
+    list_select_related = ["prediction__sensor", "prediction__limit__sensor", "organization"]
+    search_fields = ["prediction__sensor__key", "prediction__sensor__equipment__tag", "reason"]
+    date_hierarchy = "happened_at"
+    fields = [
+        "prediction",
+        ("outcome", "verdict"),
+        ("happened_at", "lead_time", "is_date_censored"),
+        ("brier_30d", "scored_at"),
+        "reason",
+        "last_error",
+    ]
+
+    @admin.display(description="sensor", ordering="prediction__sensor__key")
+    def sensor(self, outcome: PredictionOutcome) -> str:
+        return outcome.prediction.sensor.key
+
+    @display(description="outcome", ordering="outcome", label=OUTCOME_BADGES)
+    def outcome_badge(self, outcome: PredictionOutcome) -> tuple[str, str]:
+        return outcome.outcome or "waiting", outcome.get_outcome_display() or "to be scored"
+
+    @admin.display(description="P(30 d)", ordering="prediction__p_30d")
+    def foretold(self, outcome: PredictionOutcome) -> str:
+        return percent(outcome.prediction.p_30d)
+
+    @admin.display(description="ahead", ordering="lead_time", empty_value="not known")
+    def days_ahead(self, outcome: PredictionOutcome) -> str | None:
+        return None if outcome.lead_time is None else f"{outcome.lead_time.total_seconds() / 86_400:.1f} d"

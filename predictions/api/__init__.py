@@ -1,0 +1,1 @@
+"""The API of predictions: the ledger, to read."""

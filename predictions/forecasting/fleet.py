@@ -1,0 +1,160 @@
+"""Many requests to many forecasts: guards, one fit a series, one set of futures for all of its limits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from predictions.forecasting.explanation import explain_already_beyond, explain_forecast
+from predictions.forecasting.fitting import Fit, FitInput, Refusal, fit_all
+from predictions.forecasting.futures import PATHS, Futures, draw_futures
+from predictions.forecasting.guards import no_reading, stale
+from predictions.forecasting.history import LOOK_BACK_DAYS, History, read_history
+from predictions.forecasting.latent import LatentModel
+from predictions.forecasting.passage import first_passage
+from predictions.forecasting.request import ForecastRequest, LimitTarget
+from predictions.forecasting.result import (
+    DAYS_AHEAD,
+    HORIZON_DAYS,
+    Forecast,
+    ForecastError,
+    SeriesResult,
+    attempt,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """A request with its history, and the reason why it cannot be forecast at all, when there is one."""
+
+    request: ForecastRequest
+    history: History
+    refusal: Refusal | None
+
+    def is_beyond(self, limit: LimitTarget) -> bool:
+        """Whether the newest reading is at or beyond a limit."""
+        return limit.is_crossed_by(self.history.newest_value)
+
+    @property
+    def needs_fit(self) -> bool:
+        """Some limit is not crossed yet, and nothing speaks against a forecast."""
+        return self.refusal is None and not all(self.is_beyond(limit) for limit in self.request.limits)
+
+
+def forecast(requests: Sequence[ForecastRequest]) -> list[SeriesResult]:
+    """One result per request, in order: a Forecast per limit, in the order of the limits, or an error."""
+    read = [attempt(request.key, partial(_read, request)) for request in requests]
+    to_fit = {
+        index: FitInput(series.request, series.history)
+        for index, series in enumerate(read)
+        if isinstance(series, Series) and series.needs_fit
+    }
+    fits = dict(zip(to_fit, fit_all(list(to_fit.values())), strict=True))
+    return [
+        series
+        if isinstance(series, ForecastError)
+        else attempt(series.request.key, partial(_conclude, series, fits.get(index)))
+        for index, series in enumerate(read)
+    ]
+
+
+def _read(request: ForecastRequest) -> Series:
+    history = read_history(request)
+    reason = no_reading(history) or stale(history, now_us=request.now_us)
+    return Series(request, history, Refusal(reason) if reason else None)
+
+
+def _conclude(series: Series, fit: Fit | None) -> SeriesResult:
+    """A Forecast per limit from what the fit came to; None means that none was needed or possible."""
+    if isinstance(fit, ForecastError):
+        return fit
+    limits = series.request.limits
+    if series.refusal is not None:
+        return [_not_possible(series, series.refusal, limit) for limit in limits]
+    if fit is None:
+        return [_already_beyond(series, limit) for limit in limits]
+    foresee = _foresight(series, fit)
+    return [_already_beyond(series, limit) if series.is_beyond(limit) else foresee(limit) for limit in limits]
+
+
+def _foresight(series: Series, fit: LatentModel | Refusal) -> Callable[[LimitTarget], Forecast]:
+    """What answers for a limit that is not crossed yet; the futures are drawn once for all of them."""
+    if isinstance(fit, Refusal):
+        return partial(_not_possible, series, fit)
+    request = series.request
+    futures = draw_futures(
+        model=fit, now_us=request.now_us, bucket_s=series.history.bucket_s, seed=request.seed
+    )
+    return partial(_modelled, series, fit, futures)
+
+
+def _already_beyond(series: Series, limit: LimitTarget) -> Forecast:
+    now_us = series.request.now_us
+    return Forecast(
+        limit_key=limit.key,
+        status="made",
+        reason="The newest reading is at or beyond the limit.",
+        already_beyond=True,
+        model="observed",
+        model_version="observed.1",
+        settings=_settings(series),
+        probability=dict.fromkeys(DAYS_AHEAD, 1.0),
+        crossing_p10_us=now_us,
+        crossing_p50_us=now_us,
+        crossing_p90_us=now_us,
+        explanation=explain_already_beyond(history=series.history, limit=limit),
+        **_evidence(series.history),
+    )
+
+
+def _not_possible(series: Series, refusal: Refusal, limit: LimitTarget) -> Forecast:
+    return Forecast(
+        limit_key=limit.key,
+        status="not_possible",
+        reason=refusal.reason,
+        already_beyond=False,
+        model="none",
+        model_version="guards.1",
+        settings=_settings(series),
+        explanation={"words": refusal.reason},
+        **_evidence(series.history),
+    )
+
+
+def _modelled(series: Series, model: LatentModel, futures: Futures, limit: LimitTarget) -> Forecast:
+    now_us, history = series.request.now_us, series.history
+    passage = first_passage(latent=futures.latent, ts_us=futures.ts_us, limit=limit)
+    explanation = explain_forecast(history=history, model=model, passage=passage, limit=limit, now_us=now_us)
+    return Forecast(
+        limit_key=limit.key,
+        status="made",
+        reason=explanation["words"],
+        already_beyond=False,
+        model=model.name,
+        model_version=model.version,
+        settings=_settings(series) | {"paths": PATHS, "model": model.settings()},
+        probability=passage.probabilities(now_us=now_us, days_ahead=DAYS_AHEAD),
+        crossing_p10_us=passage.quantile(0.1),
+        crossing_p50_us=passage.quantile(0.5),
+        crossing_p90_us=passage.quantile(0.9),
+        path_ts_us=futures.path_ts_us.tolist(),
+        path_quantiles=futures.path_quantiles,
+        explanation=explanation,
+        **_evidence(history),
+    )
+
+
+def _settings(series: Series) -> dict[str, Any]:
+    return {"horizon_days": HORIZON_DAYS, "look_back_days": LOOK_BACK_DAYS, "seed": series.request.seed}
+
+
+def _evidence(history: History) -> dict[str, Any]:
+    """The fields of a Forecast that tell what it was made from."""
+    return {
+        "data_from_us": int(history.ts_us[0]) if len(history.ts_us) else None,
+        "data_to_us": history.newest_us,
+        "n_points": len(history.ts_us),
+        "n_masked": history.n_masked,
+        "bucket_s": history.bucket_s,
+        "input_quality": history.input_quality,
+    }

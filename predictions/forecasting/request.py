@@ -1,0 +1,112 @@
+"""What a caller asks: one series, the limits on it, and what is known about its regime."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Direction = Literal["high", "low"]
+
+MAD_TO_SD = (
+    1.4826  # the median absolute deviation of a normal distribution times this is its standard deviation
+)
+SERIES_TO_BORROW_FROM = 3  # with fewer, the spread of drifts between machines is a guess
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTarget:
+    """A limit in the unit of the series; `high` is crossed from below, `low` from above."""
+
+    key: str
+    value: float
+    direction: Direction
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ValueError(f"Limit {self.key} is not a finite number: {self.value}.")
+        if self.direction not in ("high", "low"):
+            raise ValueError(
+                f"Limit {self.key} has the direction {self.direction!r}; high and low are known."
+            )
+
+    def is_crossed_by(self, level: float) -> bool:
+        """Whether a level is at or beyond the limit."""
+        return level >= self.value if self.direction == "high" else level <= self.value
+
+    def room(self, level: float) -> float:
+        """How far a level may still move towards the limit; negative when it is beyond."""
+        return self.value - level if self.direction == "high" else level - self.value
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowedBehaviour:
+    """How the same kind of equipment drifts, for a series too young to show it; in the unit of the series.
+
+    `drift_per_day_sd` is the spread of the drift between machines, `noise_sd` that of readings around the
+    level.
+    """
+
+    drift_per_day: float
+    drift_per_day_sd: float
+    noise_sd: float
+    source: str
+
+    def __post_init__(self) -> None:
+        if not all(
+            math.isfinite(number) for number in (self.drift_per_day, self.drift_per_day_sd, self.noise_sd)
+        ):
+            raise ValueError(f"Behaviour borrowed from {self.source} is not finite.")
+        if self.drift_per_day_sd < 0 or self.noise_sd < 0:
+            raise ValueError(f"Behaviour borrowed from {self.source} has a negative spread.")
+
+
+def borrow_behaviour(
+    *, drifts_per_day: Sequence[float], noise_sds: Sequence[float], source: str
+) -> BorrowedBehaviour | None:
+    """Typical drift and noise of comparable series, by medians; None when there are fewer than three.
+
+    Both sequences have one entry per series: `explanation["slope_per_day"]` and `explanation["noise_sd"]` of
+    its latest forecast. They must be of the same quantity, unit and kind of equipment as the borrower.
+    """
+    if len(drifts_per_day) != len(noise_sds):
+        raise ValueError(
+            f"{len(drifts_per_day)} drifts and {len(noise_sds)} noise levels: one of each per series."
+        )
+    if len(drifts_per_day) < SERIES_TO_BORROW_FROM:
+        return None
+    drift = float(np.median(drifts_per_day))
+    spread = MAD_TO_SD * float(np.median(np.abs(np.asarray(drifts_per_day) - drift)))
+    return BorrowedBehaviour(
+        drift_per_day=drift, drift_per_day_sd=spread, noise_sd=float(np.median(noise_sds)), source=source
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForecastRequest:
+    """One series and all limits on it; the limits share one fit.
+
+    `ts_us` (int64, microseconds since the epoch, UTC) and `values` (float64) have the same length and may be
+    raw or bucketed, in any order, with NaN for a missing value; only readings of good quality belong here.
+    Readings after `now_us`, before `regime_started_us` (the last repair) or older than the look-back are left
+    out and counted. `expected_interval_s` is how often the sensor should report; None lets the readings tell.
+    `seed`, not negative, fixes the sampled futures: the same request gives the same forecast.
+    """
+
+    key: str
+    ts_us: NDArray[np.int64]
+    values: NDArray[np.float64]
+    limits: Sequence[LimitTarget]
+    now_us: int
+    seed: int
+    regime_started_us: int | None = None
+    expected_interval_s: float | None = None
+    borrowed: BorrowedBehaviour | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.ts_us) != len(self.values):
+            raise ValueError(f"Series {self.key} has {len(self.ts_us)} times and {len(self.values)} values.")
+        if not self.limits:
+            raise ValueError(f"Series {self.key} has no limit to forecast against.")

@@ -1,0 +1,1 @@
+"""The verbs of predictions: ask for them, make them, score them."""

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from predictions import views
+
+urlpatterns = [path("plots/prediction/<int:pk>.json", views.prediction_plot, name="prediction-plot")]

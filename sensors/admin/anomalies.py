@@ -1,0 +1,180 @@
+"""What was noticed and how it was judged; a manager settles what the rules could not."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from sensors.models import Anomaly, AnomalyStatus, ValidationRule
+from sensors.services.judgement import AlreadySettled, settle_anomaly
+from smartmaint.accounts.models import Role
+from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedHistoryAdmin, WorkQueueAdmin
+from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
+
+STATUS_BADGES = {
+    AnomalyStatus.DETECTED: "info",
+    AnomalyStatus.CREDIBLE: "danger",
+    AnomalyStatus.SUSPECTED_FALSE: "success",
+    AnomalyStatus.NEEDS_A_LOOK: "warning",
+}
+
+
+@admin.register(Anomaly)
+class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+    list_display = [
+        "started_at",
+        "sensor",
+        "machine",
+        "what",
+        "peak",
+        "status_badge",
+        "confidence_in_words",
+    ]
+    list_filter = [
+        ("status", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("sensor__equipment__site", RelatedDropdownFilter),
+        ("sensor__equipment__criticality", ChoicesDropdownFilter),
+        ("started_at", RangeDateFilter),
+    ]
+    list_filter_submit = True
+    list_select_related = ["sensor__equipment", "limit__sensor", "organization"]
+    search_fields = ["sensor__key", "sensor__equipment__tag", "sensor__equipment__name"]
+    date_hierarchy = "started_at"
+    fieldsets = [
+        (
+            "What was noticed",
+            {
+                "fields": [
+                    ("sensor", "machine"),
+                    ("what", "limit"),
+                    ("started_at", "ended"),
+                    ("peak", "peak_at"),
+                    ("expected", "score"),
+                    ("detected_at", "batch"),
+                ]
+            },
+        ),
+        (
+            "How it was judged",
+            {
+                "fields": [
+                    ("status_badge", "confidence_in_words"),
+                    "reasons_in_words",
+                    ("validated_at", "settled_by"),
+                ]
+            },
+        ),
+    ]
+    actions_detail = ["settle_as_credible", "settle_as_false"]
+    change_form_outer_before_template = "admin/sensors/plot_anomaly.html"
+
+    @admin.display(description="machine", ordering="sensor__equipment__tag")
+    def machine(self, anomaly: Anomaly) -> str:
+        return str(anomaly.sensor.equipment)
+
+    @admin.display(description="what")
+    def what(self, anomaly: Anomaly) -> str:
+        return f"{anomaly.get_kind_display()}, too {anomaly.direction}"
+
+    @admin.display(description="ended", empty_value="still going on")
+    def ended(self, anomaly: Anomaly) -> Any:
+        return anomaly.ended_at
+
+    @admin.display(description="peak")
+    def peak(self, anomaly: Anomaly) -> str:
+        return f"{anomaly.peak_value:.4g} {anomaly.sensor.unit}"
+
+    @admin.display(description="expected")
+    def expected(self, anomaly: Anomaly) -> str:
+        return f"{anomaly.expected_value:.4g} {anomaly.sensor.unit}"
+
+    @display(description="status", ordering="status", label=STATUS_BADGES)
+    def status_badge(self, anomaly: Anomaly) -> tuple[str, str]:
+        return anomaly.status, anomaly.get_status_display()
+
+    @admin.display(description="confidence", ordering="confidence", empty_value="not judged yet")
+    def confidence_in_words(self, anomaly: Anomaly) -> str | None:
+        return None if anomaly.confidence is None else f"{anomaly.confidence:.0%}"
+
+    @admin.display(description="reasons", empty_value="not judged yet")
+    def reasons_in_words(self, anomaly: Anomaly) -> str | None:
+        if not anomaly.reasons:
+            return None
+        return render_to_string("admin/sensors/reasons.html", {"anomaly": anomaly})
+
+    def has_settle_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self.may(request, Role.MANAGER)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer a decision only where one is wanted."""
+        open_questions = self.get_queryset(request).to_settle()
+        if not open_questions.filter(pk=object_id).exists():
+            return []
+        return super().get_actions_detail(request, object_id)
+
+    @action(
+        description="Credible",
+        url_path="credible",
+        permissions=["settle"],
+        icon="check",
+        variant=ActionVariant.PRIMARY,
+    )
+    def settle_as_credible(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        question = Question(
+            title="This is credible",
+            words="A prediction is made from it, and maybe a task.",
+            submit="It is credible",
+        )
+        return self._settle(request, object_id, question, is_credible=True)
+
+    @action(description="False", url_path="false", permissions=["settle"], icon="close")
+    def settle_as_false(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        question = Question(
+            title="This is false",
+            words="Nothing follows from it. It stays here, with your name.",
+            submit="It is false",
+        )
+        return self._settle(request, object_id, question, is_credible=False)
+
+    def _settle(
+        self, request: HttpRequest, object_id: str, question: Question, *, is_credible: bool
+    ) -> HttpResponse:
+        anomaly = self.own_row(request, object_id)
+
+        def do(form: object) -> str:
+            settle_anomaly(anomaly=anomaly, is_credible=is_credible, user=request.user)
+            return "Settled. Your decision is kept with its reasons."
+
+        return ask_and_do(self, request, anomaly, question=question, do=do, refusals=(AlreadySettled,))
+
+
+@admin.register(ValidationRule)
+class ValidationRuleAdmin(ScopedHistoryAdmin):
+    """What makes an anomaly more or less credible."""
+
+    list_display = ["name", "condition", "adjustment_in_words", "reason", "is_active"]
+    list_filter = ["is_active", ("fact", ChoicesDropdownFilter)]
+    list_filter_submit = True
+    search_fields = ["name", "reason"]
+    fieldsets = [
+        (None, {"fields": ["name", "is_active"]}),
+        ("When", {"fields": [("fact", "operator", "value")]}),
+        ("Then", {"fields": ["adjustment", "reason"]}),
+    ]
+
+    @admin.display(description="when", ordering="fact")
+    def condition(self, rule: ValidationRule) -> str:
+        return f"{rule.get_fact_display()} {rule.get_operator_display()} {rule.value}"
+
+    @admin.display(description="confidence", ordering="adjustment")
+    def adjustment_in_words(self, rule: ValidationRule) -> str:
+        return f"{rule.adjustment:+.2f}"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ValidationRule]:
+        return super().get_queryset(request).select_related("organization")

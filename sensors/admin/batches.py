@@ -1,0 +1,57 @@
+"""Receipts of what came in."""
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from sensors.models import ReadingBatch, Sensor
+from smartmaint.accounts.models import Role
+from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, WorkQueueAdmin
+
+
+@admin.register(ReadingBatch)
+class ReadingBatchAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+    view_role = Role.MANAGER
+    list_display = [
+        "received_at",
+        "sender",
+        "received",
+        "inserted",
+        "updated",
+        "unchanged",
+        "rejected",
+        "is_historical",
+        "detection",
+    ]
+    list_filter = [
+        ("api_key", RelatedDropdownFilter),
+        "is_historical",
+        ("received_at", RangeDateFilter),
+    ]
+    list_filter_submit = True
+    list_select_related = ["api_key", "organization"]
+    # Counting millions of rows to show a page of them would take longer than the page.
+    show_full_result_count = False
+    fields = [
+        ("received_at", "sender"),
+        ("received", "inserted", "updated"),
+        ("unchanged", "rejected", "is_historical"),
+        "sensors",
+        "detection",
+        "last_error",
+    ]
+
+    @admin.display(description="sent by", ordering="api_key", empty_value="the service itself")
+    def sender(self, batch: ReadingBatch) -> str | None:
+        return batch.api_key.name if batch.api_key else None
+
+    @display(description="detection", label={"stuck": "danger", "waiting": "info", "done": "success"})
+    def detection(self, batch: ReadingBatch) -> str:
+        if batch.parked_at:
+            return "stuck"
+        return "done" if batch.due_at is None else "waiting"
+
+    @admin.display(description="sensors")
+    def sensors(self, batch: ReadingBatch) -> str:
+        keys = Sensor.objects.filter(pk__in=batch.spans, organization=batch.organization_id)
+        return ", ".join(keys.values_list("key", flat=True))

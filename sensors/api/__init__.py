@@ -1,0 +1,1 @@
+"""The API of sensors: readings in, and sensors, readings and anomalies out."""

@@ -1,0 +1,33 @@
+"""An excursion: a span of time in which a sensor was beyond a limit, or unlike itself."""
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["limit", "profile"]
+Direction = Literal["high", "low"]
+
+SIGN: dict[str, float] = {"high": 1.0, "low": -1.0}
+
+
+class Excursion(msgspec.Struct):
+    """One excursion as far as it is known; times in microseconds since 1970 UTC, values in the sensor's unit.
+
+    `excursion_id` counts a sensor's excursions from 1 in the order in which they were noticed.
+    `started_us` is the first reading that was beyond, `noticed_us` the one at which that had lasted long
+    enough, `ended_us` the first reading back, or None while open. `level` is the outermost limit reached
+    ("" of kind "profile"). `expected` is the limit's value, or what the profile expected at the peak.
+    `score`, in [0, 1], rises with the distance of the peak from it.
+    """
+
+    kind: Kind
+    direction: Direction
+    started_us: int
+    noticed_us: int
+    peak_us: int
+    peak_value: float
+    expected: float
+    score: float
+    level: str = ""
+    ended_us: int | None = None
+    excursion_id: int = 0

@@ -1,0 +1,70 @@
+"""Checks over the rows of a whole request at once, when each row's sensor is known. Arrays have shape
+(rows,).
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from sensors.ingest.fields import BAD
+from sensors.ingest.parsed import Refusal
+
+DAY_US = 86_400_000_000
+MINUTE_US = 60_000_000
+
+DEFAULT_WINDOW_PAST_US = 400 * DAY_US
+DEFAULT_WINDOW_FUTURE_US = 10 * MINUTE_US
+
+
+def refuse_outside_window(
+    *,
+    index: npt.NDArray[np.int64],
+    ts_us: npt.NDArray[np.int64],
+    window_from_us: npt.NDArray[np.int64] | int,
+    window_to_us: npt.NDArray[np.int64] | int,
+) -> tuple[npt.NDArray[np.bool_], list[Refusal]]:
+    """Which rows lie in the window of time (both ends included), and a `timestamp_out_of_range` for each
+    other.
+
+    The window is one for all rows, or one for each. By default a caller takes `DEFAULT_WINDOW_PAST_US` before
+    the wall clock to `DEFAULT_WINDOW_FUTURE_US` after it.
+    """
+    early = ts_us < window_from_us
+    late = ts_us > window_to_us
+    refusals = [
+        Refusal(
+            int(index[row]),
+            "timestamp_out_of_range",
+            "The timestamp is older than readings may be."
+            if early[row]
+            else "The timestamp lies in the future.",
+        )
+        for row in np.flatnonzero(early | late)
+    ]
+    return ~(early | late), refusals
+
+
+def quality_by_physical_range(
+    *,
+    values: npt.NDArray[np.float64],
+    quality: npt.NDArray[np.int8],
+    physical_min: npt.NDArray[np.float64],
+    physical_max: npt.NDArray[np.float64],
+) -> npt.NDArray[np.int8]:
+    """The quality of each row, bad where the value lies outside what the sensor can measure (NaN: no bound).
+
+    Such a reading is stored and not refused: it says that the sensor or its wiring failed, and when. All
+    in the sensor's unit.
+    """
+    outside = (values < physical_min) | (values > physical_max)
+    return np.where(outside, np.int8(BAD), quality)
+
+
+def keep_last(sensor_ids: npt.NDArray[np.int64], ts_us: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The positions, rising, of the rows to store: of rows with the same sensor and time the last one
+    wins.
+    """
+    order = np.lexsort((ts_us, sensor_ids))  # stable: rows of the same sensor and time stay in the order sent
+    ids, times = sensor_ids[order], ts_us[order]
+    is_last = np.ones(len(order), dtype=np.bool_)
+    is_last[:-1] = (ids[1:] != ids[:-1]) | (times[1:] != times[:-1])
+    return np.sort(order[is_last])

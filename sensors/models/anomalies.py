@@ -1,0 +1,196 @@
+"""What detection remembers and what it noticed, and how that was judged."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from simple_history.models import HistoricalRecords
+
+from equipment.models import Verdict
+from sensors.models.readings import ReadingBatch
+from sensors.models.sensors import Direction, Level, Limit, Sensor
+from sensors.validation import FACTS, Operator, read_condition_value
+from smartmaint import clock
+from smartmaint.accounts.models import User
+from smartmaint.accounts.scoping import (
+    OrganizationOwned,
+    SameOrganization,
+    ScopedQuerySet,
+    inside_organization,
+)
+from smartmaint.work import PendingWork, PendingWorkQuerySet, due_index
+
+
+class Baseline(OrganizationOwned):
+    """From when on a sensor's readings tell of the machine as it is now, since it was repaired."""
+
+    sensor = models.ForeignKey(Sensor, on_delete=models.CASCADE, related_name="baselines")
+    started_at = models.DateTimeField()
+    reason = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["sensor", "started_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["sensor", "started_at"], name="baseline_once"),
+            SameOrganization(field="sensor", name="baseline_sensor_same_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sensor} since {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class DetectorState(OrganizationOwned):
+    """What detection remembers of one sensor between batches; never touched by ingest."""
+
+    sensor = models.OneToOneField(
+        Sensor, primary_key=True, on_delete=models.CASCADE, related_name="detector_state"
+    )
+    version = models.CharField(max_length=10)
+    baseline_started_at = models.DateTimeField(null=True)
+    last_ts = models.DateTimeField(null=True, help_text="The newest reading that was scored.")
+    memory = models.BinaryField()
+
+    class Meta:
+        constraints = [SameOrganization(field="sensor", name="detectorstate_same_organization")]
+
+    def __str__(self) -> str:
+        return f"detector of {self.sensor}"
+
+
+class AnomalyStatus(models.TextChoices):
+    DETECTED = "detected"
+    CREDIBLE = "credible"
+    SUSPECTED_FALSE = "suspected_false"
+    NEEDS_A_LOOK = "needs_a_look"
+
+
+class AnomalyQuerySet(ScopedQuerySet, PendingWorkQuerySet):
+    def open(self) -> "AnomalyQuerySet":
+        return self.filter(ended_at__isnull=True)
+
+    def to_settle(self) -> "AnomalyQuerySet":
+        """What the validation agent left to a person."""
+        return self.filter(status=AnomalyStatus.NEEDS_A_LOOK)
+
+
+class Anomaly(OrganizationOwned, PendingWork):
+    """An excursion of one sensor, and the judgement on it. Pending until it is validated."""
+
+    class Kind(models.TextChoices):
+        LIMIT = "limit", "beyond a limit"
+        PROFILE = "profile", "unlike its own past"
+
+    sensor = models.ForeignKey(Sensor, on_delete=models.PROTECT, related_name="anomalies")
+    batch = models.ForeignKey(ReadingBatch, on_delete=models.PROTECT, related_name="anomalies")
+    limit = models.ForeignKey(
+        Limit, null=True, blank=True, on_delete=models.PROTECT, related_name="anomalies"
+    )
+    kind = models.CharField(max_length=10, choices=Kind)
+    direction = models.CharField(max_length=4, choices=Direction)
+    level = models.CharField(max_length=2, choices=Level, blank=True)
+    started_at = models.DateTimeField()
+    peak_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    peak_value = models.FloatField()
+    expected_value = models.FloatField(help_text="The limit, or what the sensor's own past would have.")
+    score = models.FloatField(help_text="From 0 to 1: how far from normal.")
+    detector_version = models.CharField(max_length=10)
+    detected_at = models.DateTimeField(default=clock.now)
+
+    status = models.CharField(max_length=20, choices=AnomalyStatus, default=AnomalyStatus.DETECTED)
+    confidence = models.FloatField(null=True, blank=True)
+    reasons = models.JSONField(
+        default=list, blank=True, help_text="Each rule that counted: its words and its adjustment."
+    )
+    validated_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    objects = AnomalyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        verbose_name_plural = "anomalies"
+        indexes = [due_index()]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sensor", "kind", "direction"],
+                condition=Q(ended_at__isnull=True),
+                name="anomaly_open_once",
+            ),
+            models.UniqueConstraint(
+                fields=["sensor", "kind", "direction", "started_at"], name="anomaly_once"
+            ),
+            models.CheckConstraint(condition=Q(status__in=AnomalyStatus.values), name="anomaly_status"),
+            models.CheckConstraint(condition=Q(score__gte=0, score__lte=1), name="anomaly_score"),
+            models.CheckConstraint(
+                condition=Q(status=AnomalyStatus.DETECTED, validated_at__isnull=True, confidence__isnull=True)
+                | (
+                    ~Q(status=AnomalyStatus.DETECTED)
+                    & Q(validated_at__isnull=False, confidence__gte=0, confidence__lte=1)
+                ),
+                name="anomaly_judged_with_confidence",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=models.F("started_at")),
+                name="anomaly_ends_after_it_starts",
+            ),
+            SameOrganization(field="sensor", name="anomaly_sensor_same_organization"),
+            SameOrganization(field="batch", name="anomaly_batch_same_organization"),
+            SameOrganization(field="limit", name="anomaly_limit_same_organization"),
+            inside_organization(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sensor} {self.get_kind_display()}, {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class AnomalyFinding(OrganizationOwned):
+    """What people found at the machine when they followed an anomaly up: validation learns from it."""
+
+    anomaly = models.OneToOneField(Anomaly, on_delete=models.PROTECT, related_name="finding")
+    verdict = models.CharField(max_length=30, choices=Verdict)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(verdict__in=Verdict.values), name="anomalyfinding_verdict"),
+            SameOrganization(field="anomaly", name="anomalyfinding_same_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.anomaly}: {self.get_verdict_display()}"
+
+
+class ValidationRule(OrganizationOwned):
+    """When a fact about an anomaly meets the condition, confidence in it moves by the adjustment."""
+
+    name = models.CharField(max_length=100)
+    fact = models.CharField(max_length=30, choices=[(fact.name, fact.label) for fact in FACTS.values()])
+    operator = models.CharField(
+        max_length=10, choices=[(operator.value, operator.label) for operator in Operator]
+    )
+    value = models.CharField(max_length=100)
+    adjustment = models.FloatField(validators=[MinValueValidator(-1), MaxValueValidator(1)])
+    reason = models.CharField(max_length=200, help_text="Words for those who read the judgement.")
+    is_active = models.BooleanField(default=True)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="validationrule_name_once"),
+            models.CheckConstraint(
+                condition=Q(adjustment__gte=-1, adjustment__lte=1), name="validationrule_adjustment"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if self.fact in FACTS and self.operator:
+            try:
+                read_condition_value(self.fact, Operator(self.operator), self.value)
+            except ValueError as error:
+                raise ValidationError({"value": str(error)}) from error

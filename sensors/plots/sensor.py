@@ -1,0 +1,70 @@
+"""A sensor's readings with its limits, anomalies and repairs."""
+
+from datetime import datetime, timedelta
+
+from bokeh.plotting import figure
+from django.db.models import Q
+
+from sensors.models import Anomaly, AnomalyStatus, Limit, Sensor
+from sensors.plots.canvas import LIGHT, Canvas, Look, draw_repairs, level_label
+from sensors.plots.series import Series, read_series
+from smartmaint import clock
+
+BEFORE_ANOMALY = timedelta(days=2)
+AFTER_ANOMALY = timedelta(days=1)
+MAX_ANOMALIES = 200
+
+
+def plot_sensor(
+    sensor: Sensor, *, begin: datetime, end: datetime, look: Look = LIGHT, series: Series | None = None
+) -> figure:
+    """Readings or their means over (begin, end], limits, shaded anomalies, and the marks of repairs."""
+    series = series if series is not None else read_series(sensor, begin=begin, end=end)
+    canvas = Canvas(
+        begin=begin,
+        end=end,
+        zone=sensor.organization.zone,
+        quantity=sensor.quantity,
+        unit=sensor.unit,
+        look=look,
+    )
+    _shade_anomalies(canvas, sensor)
+    canvas.draw_series(series, label="mean and range" if series.is_of_means else "readings", color=look.line)
+    failure_limits = set(Limit.objects.outermost().filter(sensor=sensor).values_list("pk", flat=True))
+    for limit in sensor.limits.filter(is_active=True):
+        label = level_label(limit.level, limit.value, sensor.unit)
+        canvas.draw_level(limit.value, label=label, is_outermost=limit.pk in failure_limits)
+    draw_repairs(canvas, sensor.baselines.values_list("started_at", flat=True))
+    return canvas.finish()
+
+
+def _shade_anomalies(canvas: Canvas, sensor: Sensor) -> None:
+    colors = {
+        AnomalyStatus.CREDIBLE: canvas.look.critical,
+        AnomalyStatus.SUSPECTED_FALSE: canvas.look.soft,
+    }
+    in_sight = sensor.anomalies.filter(
+        Q(ended_at__isnull=True) | Q(ended_at__gte=canvas.begin), started_at__lte=canvas.end
+    )
+    for anomaly in in_sight[:MAX_ANOMALIES]:
+        color = colors.get(anomaly.status, canvas.look.warning)
+        canvas.draw_span(anomaly.started_at, anomaly.ended_at, color=color)
+
+
+def window_around(anomaly: Anomaly) -> tuple[datetime, datetime]:
+    """The time that shows what an anomaly stood out from, and how it went on."""
+    begin, ended_at = anomaly.started_at - BEFORE_ANOMALY, anomaly.ended_at or clock.now()
+    return begin, min(ended_at + AFTER_ANOMALY, clock.now())
+
+
+def describe(series: Series, sensor: Sensor) -> str:
+    """The plot for those who do not see it; says that there is nothing when there is nothing."""
+    name = sensor.name or sensor.key
+    if not len(series):
+        latest = getattr(sensor, "latest", None)
+        return f"{name}: no readings in this time." if latest else f"{name}: no readings yet."
+    lowest, highest = series.extremes()
+    return (
+        f"{name}: {sensor.quantity} between {lowest:.4g} and {highest:.4g} {sensor.unit}, "
+        f"{series.values[-1]:.4g} {sensor.unit} at the end."
+    )

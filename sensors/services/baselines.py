@@ -1,0 +1,50 @@
+"""A repaired machine is another one: from then on its sensors' pasts start anew."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+
+from equipment.models import Equipment
+from sensors.models import Anomaly, AnomalyFinding, Baseline, Sensor
+
+
+def restart_baseline(*, equipment: Equipment, started_at: datetime, reason: str) -> None:
+    """Mark a new baseline for the sensors of a repaired machine and of what stands below it."""
+    machines = Equipment.objects.with_descendants(of=equipment).values("pk")
+    restart_sensor_baselines(
+        sensors=Sensor.objects.filter(organization_id=equipment.organization_id, equipment__in=machines),
+        started_at=started_at,
+        reason=reason,
+    )
+
+
+@transaction.atomic
+def restart_sensor_baselines(*, sensors: Iterable[Sensor], started_at: datetime, reason: str) -> None:
+    """Mark a new baseline, and end the open anomalies of what was before.
+
+    The detector forgets what it knew when it next looks at the sensor; forecasts use readings from here on.
+    """
+    sensors = list(sensors)
+    Baseline.objects.bulk_create(
+        [
+            Baseline(
+                organization_id=sensor.organization_id,
+                sensor=sensor,
+                started_at=started_at,
+                reason=reason[:200],
+            )
+            for sensor in sensors
+        ],
+        ignore_conflicts=True,
+    )
+    Anomaly.objects.open().filter(sensor__in=sensors, started_at__lte=started_at).update(ended_at=started_at)
+
+
+def record_finding(*, anomaly: Anomaly, verdict: str, found_at: datetime) -> None:
+    """Keep what people found about an anomaly, so that validation can learn from it; a correction replaces it."""
+    AnomalyFinding.objects.update_or_create(
+        organization_id=anomaly.organization_id,
+        anomaly=anomaly,
+        defaults={"verdict": verdict, "found_at": found_at},
+    )

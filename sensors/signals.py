@@ -1,0 +1,12 @@
+"""What sensors tell the other apps. Sent inside the transaction that made it true."""
+
+from django.dispatch import Signal
+
+readings_ingested = Signal()
+"""New or changed readings were stored: batch (ReadingBatch)."""
+
+anomaly_detected = Signal()
+"""An excursion began: anomaly (Anomaly)."""
+
+anomaly_validated = Signal()
+"""An anomaly was judged, by the agent or by a person: anomaly (Anomaly)."""

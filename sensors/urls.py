@@ -1,0 +1,8 @@
+from django.urls import path
+
+from sensors import views
+
+urlpatterns = [
+    path("plots/sensor/<int:pk>.json", views.sensor_plot, name="sensor-plot"),
+    path("plots/anomaly/<int:pk>.json", views.anomaly_plot, name="anomaly-plot"),
+]

@@ -1,0 +1,1 @@
+"""Smart Maintenance: from sensor readings to maintenance, and back."""

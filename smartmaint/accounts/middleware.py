@@ -1,0 +1,50 @@
+"""Puts the organisation, the membership and the time zone of the person behind a request in place."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from smartmaint.accounts.models import Membership, Organization
+
+SESSION_KEY = "organization_id"
+
+
+class OrganizationMiddleware:
+    """Sets `request.memberships`, `request.membership` and `request.organization`.
+
+    They are read anew for each request, so that a changed role or a closed membership holds from the next
+    click. A person of one organisation is in that one; a person of several in the one they chose; the
+    operator in the one they chose or, with None, in all of them. Nobody's request, and a request by key
+    until its key is checked, has none.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        self._place(request)
+        # The API speaks UTC, whoever asks.
+        if request.organization is None or request.path.startswith("/api/"):
+            return self.get_response(request)
+        with timezone.override(request.organization.zone):
+            return self.get_response(request)
+
+    def _place(self, request: HttpRequest) -> None:
+        request.memberships, request.membership, request.organization = [], None, None
+        if not request.user.is_authenticated:
+            return
+        request.memberships = list(
+            Membership.objects.active()
+            .filter(user=request.user)
+            .select_related("organization")
+            .order_by("organization__name")
+        )
+        chosen_id = request.session.get(SESSION_KEY)
+        of_choice = [member for member in request.memberships if member.organization_id == chosen_id]
+        if request.user.is_superuser:
+            request.membership = next(iter(of_choice), None)
+            request.organization = Organization.objects.filter(pk=chosen_id).first() if chosen_id else None
+        elif request.memberships:
+            request.membership = (of_choice or request.memberships)[0]
+            request.organization = request.membership.organization

@@ -1,0 +1,129 @@
+"""Loading the demo: all of it, or, when it is cut short, a next time from the start."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from enum import Enum
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from predictions.services.requesting import request_due_predictions
+from sensors.storage import moment
+from smartmaint import clock
+from smartmaint.accounts.models import ApiKey, Organization, Role, Scope, User
+from smartmaint.accounts.services import issue_api_key
+from smartmaint.demo.blueprint import OrganisationPlan
+from smartmaint.demo.logins import Login, Logins, new_password, read_logins, save_logins
+from smartmaint.demo.organisations import build_organization
+from smartmaint.demo.plant import SEED
+from smartmaint.demo.removal import remove_organizations
+from smartmaint.demo.replay import Replay, do_pending_work, history_in_domain_time
+from smartmaint.demo.telling import WATCHED_DAYS, Telling
+
+OPERATOR = "operator"
+
+# The first words on a screen while the demo loads, and how many readings have been stored since the last call.
+OnStep = Callable[[str], None]
+OnStored = Callable[[int], None]
+
+
+class State(Enum):
+    """What a database holds of the demo."""
+
+    ABSENT = "absent"
+    INCOMPLETE = "incomplete"
+    COMPLETE = "complete"
+
+
+def state_of_demo(plans: Sequence[OrganisationPlan]) -> State:
+    """Organisations of the demo are inactive until all of them are loaded."""
+    flags = list(_organizations(plans).values_list("is_active", flat=True))
+    if not flags:
+        return State.ABSENT
+    return State.COMPLETE if len(flags) == len(plans) and all(flags) else State.INCOMPLETE
+
+
+def remove_demo(plans: Sequence[OrganisationPlan]) -> None:
+    """Take away what a load left that was cut short."""
+    remove_organizations(list(_organizations(plans)))
+
+
+def logins_of_demo(plans: Sequence[OrganisationPlan]) -> Logins | None:
+    """The saved log-ins, if they are those of the demo in this database."""
+    logins = read_logins()
+    if logins is None:
+        return None
+    own_keys = ApiKey.objects.filter(organization__in=_organizations(plans), prefix=logins.key_prefix)
+    return logins if own_keys.exists() else None
+
+
+def _organizations(plans: Sequence[OrganisationPlan]) -> QuerySet[Organization]:
+    return Organization.objects.filter(slug__in=[plan.slug for plan in plans])
+
+
+def load_demo(
+    plans: Sequence[OrganisationPlan], *, epoch_us: int, days: int, on_step: OnStep, on_stored: OnStored
+) -> Logins:
+    """Load organisations with `days` of history until `epoch_us` (microseconds since 1970), ready to go on live.
+
+    The first plan is the one that the integrator's key belongs to. Raises ValidationError where a name is taken.
+    """
+    on_step("Organisations, people and machines")
+    began_at = moment(epoch_us) - timedelta(days=days)
+    with history_in_domain_time():
+        with clock.frozen(began_at):
+            logins = _build(plans, epoch_us=epoch_us)
+        save_logins(logins)
+        for plan in plans:
+            _live_through(plan, epoch_us=epoch_us, days=days, on_step=on_step, on_stored=on_stored)
+        with clock.frozen(moment(epoch_us)):
+            on_step("Predictions of today")
+            request_due_predictions()
+            for organization in _organizations(plans):
+                do_pending_work(organization)
+    _organizations(plans).update(is_active=True)
+    return logins
+
+
+@transaction.atomic
+def _build(plans: Sequence[OrganisationPlan], *, epoch_us: int) -> Logins:
+    password = new_password()
+    first, *_ = [build_organization(plan, password=password) for plan in plans]
+    _, secret = issue_api_key(organization=first, name="Demo gateway", scopes=[Scope.INGEST, Scope.READ])
+    people = [login for plan in plans for login in _people(plan)]
+    if not User.objects.filter(is_superuser=True).exists():
+        User.objects.create_superuser(username=OPERATOR, password=password)
+        people.append(Login(OPERATOR, "", "operator", "(the whole service)"))
+    return Logins(password=password, api_key=secret, epoch_us=epoch_us, people=tuple(people))
+
+
+def _people(plan: OrganisationPlan) -> list[Login]:
+    return [Login(one.username, one.name, one.role, plan.name) for one in plan.people] + [
+        Login(one.username, one.name, Role.TECHNICIAN.value, plan.name) for one in plan.technicians
+    ]
+
+
+def _live_through(
+    plan: OrganisationPlan, *, epoch_us: int, days: int, on_step: OnStep, on_stored: OnStored
+) -> None:
+    """Post an organisation's readings and tell its stories, in order of time."""
+    replay = Replay(
+        Organization.objects.get(slug=plan.slug),
+        plan,
+        epoch_us=epoch_us,
+        first_day=-days,
+        seed=SEED,
+        on_stored=on_stored,
+    )
+    tellings = [
+        Telling(replay, story) for story in plan.stories if story.predicted_day - WATCHED_DAYS >= -days
+    ]
+    steps = sorted((step for telling in tellings for step in telling.steps()), key=lambda step: step.day)
+    for step in steps:
+        on_step(f"{plan.name}, {-step.day:.0f} days ago: {step.words}")
+        with clock.frozen(replay.at(step.day)):
+            step.tell()
+    on_step(f"{plan.name}, until now")
+    with clock.frozen(moment(epoch_us)):
+        replay.post_history(until_us=epoch_us)
+        do_pending_work(replay.organization)

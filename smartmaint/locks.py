@@ -1,0 +1,23 @@
+"""Session-level advisory locks of PostgreSQL: one holder among all workers, released also when the holder dies."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+
+@contextmanager
+def session_lock(name: str, number: int = 0) -> Iterator[bool]:
+    """Try to take the lock of that name and number; yields whether it was free. It does not wait."""
+    key = [zlib.crc32(name.encode()) - 2**31, number % 2**31]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        (is_ours,) = cursor.fetchone()
+    try:
+        yield is_ours
+    finally:
+        # A connection that broke meanwhile has lost the lock by itself; unlocking must not hide the reason.
+        if is_ours and connection.connection is not None and not connection.connection.closed:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)

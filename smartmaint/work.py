@@ -1,0 +1,222 @@
+"""The work engine: rows are the queue.
+
+A model that derives from `PendingWork` is a queue. A row is pending while `due_at` is set. An agent calls
+`run_pending`, which takes three steps with each row:
+
+claim
+    one committed UPDATE counts the attempt and moves `due_at` behind a back-off, so that a row which kills its worker
+    has used up an attempt, and comes back by itself when nobody settles it;
+work
+    computes, without a transaction or a lock, on many rows at once; a batch that fails is done again row by row, so
+    that one bad row stops no other;
+settle
+    one transaction per row: it locks the row, checks that no one else has claimed it meanwhile, clears `due_at`, writes
+    the result and sends the signals.
+
+After `MAX_ATTEMPTS` a row is parked: a person sees why, and can have it tried again.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+
+MAX_ATTEMPTS = 8
+MAX_BACKOFF = timedelta(hours=1)
+
+log = structlog.get_logger(__name__)
+
+
+def due_index() -> models.Index:
+    """The partial index that keeps a queue's look-up as small as what is pending."""
+    return models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="%(class)s_due")
+
+
+class PendingWorkQuerySet(models.QuerySet):
+    def due(self) -> "PendingWorkQuerySet":
+        return self.filter(due_at__lte=datetime.now(UTC))
+
+    def pending(self) -> "PendingWorkQuerySet":
+        return self.filter(due_at__isnull=False)
+
+    def stuck(self) -> "PendingWorkQuerySet":
+        """Rows that were given up: parked until a person has them tried again."""
+        return self.filter(parked_at__isnull=False)
+
+    def try_again(self) -> int:
+        return self.stuck().update(due_at=datetime.now(UTC), attempts=0, parked_at=None, last_error="")
+
+
+class PendingWork(models.Model):
+    """The queue's columns. `due_at` is wall-clock time; null means that there is nothing to do."""
+
+    due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    parked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+
+    objects = PendingWorkQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        indexes = [due_index()]
+
+    def mark_due(self) -> None:
+        """Put the row in its queue (the caller saves it)."""
+        self.due_at, self.attempts, self.parked_at, self.last_error = datetime.now(UTC), 0, None, ""
+
+    def put_off(self, delay: timedelta) -> None:
+        """Leave the row in its queue, to be looked at again after `delay` (the caller saves it)."""
+        self.mark_due()
+        self.due_at += delay
+
+
+Row = TypeVar("Row", bound=PendingWork)
+Work = Callable[[Sequence[Row]], Sequence[Any]]
+Settle = Callable[[Row, Any], None]
+
+
+@dataclass
+class Tally:
+    """What one run of an agent did, for the log and for tests."""
+
+    settled: int = 0
+    failed: int = 0
+    overtaken: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.settled + other.settled, self.failed + other.failed, self.overtaken + other.overtaken
+        )
+
+
+def run_pending(
+    model: type[Row],
+    *,
+    work: Work,
+    settle: Settle,
+    order_by: Sequence[str] = ("due_at", "id"),
+    batch_size: int = 50,
+    budget_seconds: float = 5.0,
+    only: Q | None = None,
+) -> Tally:
+    """Claim, work on and settle rows until none is due or the budget is spent.
+
+    `work` takes the claimed rows and returns one result each, in the same order. `settle` writes one result; it runs
+    inside the row's transaction. `only` narrows the queue (say, to one organisation).
+    """
+    tally = Tally()
+    deadline = time.monotonic() + budget_seconds
+    while rows := claim(model, limit=batch_size, order_by=order_by, only=only):
+        for row, result in _work_on(rows, work):
+            if isinstance(result, Exception):
+                tally.failed += 1
+                _record_failure(row, result)
+            else:
+                _settle_one(row, result, settle, tally)
+        if time.monotonic() >= deadline:
+            break
+    return tally
+
+
+def each(work_on_one: Callable[[Row], Any]) -> Work:
+    """Turn work on one row into work on many; a row's exception is its own result."""
+
+    def work(rows: Sequence[Row]) -> list[Any]:
+        return [_attempt(work_on_one, row) for row in rows]
+
+    return work
+
+
+def claim(model: type[Row], *, limit: int, order_by: Sequence[str], only: Q | None = None) -> list[Row]:
+    """Take up to `limit` due rows for one attempt, committed; rows that another worker is claiming are skipped."""
+    queue = model._default_manager.filter(due_at__lte=datetime.now(UTC))
+    if only is not None:
+        queue = queue.filter(only)
+    with transaction.atomic(durable=True):
+        rows = list(
+            queue.order_by(*order_by).select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit]
+        )
+        exhausted = [row for row in rows if row.attempts >= MAX_ATTEMPTS]
+        claimed = [row for row in rows if row.attempts < MAX_ATTEMPTS]
+        for row in exhausted:
+            _park(
+                row, row.last_error or "every attempt ended without a word: its worker was killed each time"
+            )
+        for row in claimed:
+            row.attempts += 1
+            row.due_at = datetime.now(UTC) + backoff(row.attempts)
+        model._default_manager.bulk_update(claimed, ["attempts", "due_at"])
+        model._default_manager.bulk_update(exhausted, ["due_at", "parked_at", "last_error"])
+    return claimed
+
+
+def backoff(attempts: int) -> timedelta:
+    """Time until a claimed row is due again when nobody settles it: doubling from the setting, at most an hour."""
+    return min(timedelta(seconds=settings.WORK_BACKOFF_SECONDS) * 2 ** (attempts - 1), MAX_BACKOFF)
+
+
+def _work_on(rows: Sequence[Row], work: Work) -> Iterable[tuple[Row, Any]]:
+    try:
+        results = work(rows)
+    except Exception as error:
+        if len(rows) == 1:
+            return [(rows[0], error)]
+        return [(row, _attempt(lambda one: work([one])[0], row)) for row in rows]
+    return zip(rows, results, strict=True)
+
+
+def _attempt(work_on_one: Callable[[Row], Any], row: Row) -> Any:
+    try:
+        return work_on_one(row)
+    except Exception as error:
+        return error
+
+
+def _settle_one(row: Row, result: Any, settle: Settle, tally: Tally) -> None:
+    try:
+        with transaction.atomic(durable=True):
+            locked = _lock_own_claim(row)
+            if locked is None:
+                tally.overtaken += 1
+                return
+            locked.due_at, locked.last_error = None, ""
+            locked.save(update_fields=["due_at", "last_error"])
+            settle(locked, result)
+    except Exception as error:
+        tally.failed += 1
+        _record_failure(row, error)
+    else:
+        tally.settled += 1
+
+
+def _lock_own_claim(row: Row) -> Row | None:
+    """Lock the row again; None when it is no longer pending, or somebody else has claimed it since."""
+    return (
+        type(row)
+        ._default_manager.select_for_update(no_key=True, of=("self",))
+        .filter(pk=row.pk, due_at__isnull=False, attempts=row.attempts)
+        .first()
+    )
+
+
+def _record_failure(row: Row, error: Exception) -> None:
+    log.error("work_failed", queue=row._meta.label, row=row.pk, attempts=row.attempts, exc_info=error)
+    with transaction.atomic(durable=True):
+        locked = _lock_own_claim(row)
+        if locked is None:
+            return
+        locked.last_error = f"{type(error).__name__}: {error}"[:2000]
+        if locked.attempts >= MAX_ATTEMPTS:
+            _park(locked, locked.last_error)
+        locked.save(update_fields=["due_at", "parked_at", "last_error"])
+
+
+def _park(row: Row, reason: str) -> None:
+    row.due_at, row.parked_at, row.last_error = None, datetime.now(UTC), reason

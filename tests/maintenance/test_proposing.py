@@ -1,0 +1,110 @@
+"""When a prediction becomes a task, and why it does not."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from equipment.models import Criticality
+from maintenance.models import Decision, MaintenanceTask, Priority, Proposal, TaskStatus
+from maintenance.services.proposing import propose_task
+from maintenance.services.tasks import cancel_task
+from smartmaint import clock
+from tests.plants import foretell, make_plant, set_policy
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def plant(organization):
+    return make_plant(organization)
+
+
+def test_a_risk_below_the_policys_threshold_makes_no_task(plant):
+    proposal = propose_task(foretell(plant, p30=0.49))
+    assert (proposal.decision, proposal.task) == (Decision.LOW_RISK, None)
+    assert proposal.reason == "49% within 30 days is below 50%."
+
+
+def test_manual_policy_proposes_and_waits_for_a_manager(plant):
+    task = propose_task(foretell(plant)).task
+    assert (task.status, task.due_at, task.approved_at) == (TaskStatus.PROPOSED, None, None)
+
+
+def test_automatic_policy_approves_by_itself(plant):
+    set_policy(plant.organization, approval="automatic")
+    task = propose_task(foretell(plant)).task
+    assert task.status == TaskStatus.PENDING
+    assert task.due_at is not None
+
+
+@pytest.mark.parametrize(
+    ("p7", "p30", "criticality", "priority"),
+    [
+        (0.6, 0.9, Criticality.B, Priority.HIGH),
+        (0.1, 0.9, Criticality.B, Priority.MEDIUM),
+        (0.6, 0.9, Criticality.A, Priority.CRITICAL),
+        (0.1, 0.9, Criticality.A, Priority.HIGH),
+    ],
+)
+def test_the_horizon_and_the_criticality_set_the_priority(plant, p7, p30, criticality, priority):
+    plant.machine.criticality = criticality
+    plant.machine.save()
+    assert propose_task(foretell(plant, p7=p7, p30=p30)).task.priority == priority
+
+
+def test_deciding_again_returns_what_was_decided(plant):
+    prediction = foretell(plant)
+    assert propose_task(prediction) == propose_task(prediction)
+    assert MaintenanceTask.objects.count() == 1
+
+
+def test_a_newer_prediction_hurries_an_open_task_and_never_calms_it(plant):
+    first = propose_task(foretell(plant)).task
+    sooner = clock.now() + timedelta(days=1)
+    merged = propose_task(foretell(plant, p7=0.7, passes_p10_at=sooner))
+    assert (merged.decision, merged.task) == (Decision.MERGED, first)
+    merged.task.refresh_from_db()
+    assert (merged.task.priority, merged.task.required_by) == (Priority.HIGH, sooner)
+    propose_task(foretell(plant))
+    merged.task.refresh_from_db()
+    assert merged.task.priority == Priority.HIGH
+
+
+def test_after_work_was_closed_there_is_a_cooldown(plant, manager):
+    task = propose_task(foretell(plant)).task
+    cancel_task(task=task, user=manager, reason="Looked at it")
+    assert propose_task(foretell(plant)).decision == Decision.COOLDOWN
+    with clock.frozen(clock.now() + timedelta(hours=49)):
+        assert propose_task(foretell(plant)).decision == Decision.PROPOSED
+
+
+def test_the_days_budget_is_held_and_starts_anew_at_local_midnight(organization, plant):
+    set_policy(organization, daily_budget=1)
+    other = make_plant(organization, name="fan-4")
+    assert propose_task(foretell(plant)).decision == Decision.PROPOSED
+    assert propose_task(foretell(other)).decision == Decision.OVER_BUDGET
+    with clock.frozen(clock.now() + timedelta(days=1)):
+        assert propose_task(foretell(other)).decision == Decision.PROPOSED
+
+
+def test_no_budget_means_no_limit(organization, plant):
+    set_policy(organization, daily_budget=None)
+    plants = [plant, *(make_plant(organization, name=f"pump-{n}") for n in range(20, 32))]
+    decisions = {propose_task(foretell(one)).decision for one in plants}
+    assert decisions == {Decision.PROPOSED}
+
+
+def test_the_database_holds_one_open_predictive_task(plant):
+    task = propose_task(foretell(plant)).task
+    task.pk = None
+    with pytest.raises(IntegrityError, match="task_one_open_predictive"), transaction.atomic():
+        task.save()
+
+
+def test_a_proposal_has_a_task_exactly_when_it_says_so(plant):
+    prediction = foretell(plant)
+    with pytest.raises(IntegrityError, match="proposal_task_by_decision"), transaction.atomic():
+        Proposal.objects.create(
+            organization=plant.organization, prediction=prediction, decision=Decision.PROPOSED, reason="x"
+        )

@@ -1,0 +1,243 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sensors.detection.detector import (
+    DetectorSettings,
+    DetectorState,
+    OtherVersion,
+    detect,
+    restart_baseline,
+)
+from sensors.detection.limits import LimitSpec
+from sensors.detection.profile import ProfileSettings
+
+START_US = 1_790_000_000_000_000
+STEP_US = 300_000_000
+DAY = 288  # readings
+HOUR = 12
+
+
+def plant_sensor(seed, *, days=90, amplitude=5.0, weekend=-4.0, base=50.0):
+    """Five-minute readings with a daily course, quiet weekends and normal noise of standard deviation 1."""
+    rng = np.random.default_rng(seed)
+    ts_us = START_US + np.arange(days * DAY) * STEP_US
+    hours = ts_us / 3.6e9
+    is_weekend = np.isin((ts_us // 86_400_000_000 + 4) % 7, [0, 6])
+    daily = amplitude * np.sin(2 * np.pi * hours / 24 + rng.uniform(0, 6))
+    return ts_us, base + daily + weekend * is_weekend + rng.normal(0, 1, len(ts_us))
+
+
+def watch(ts_us, values, *, state=None, quality=0, limits=()):
+    return detect(state, ts_us, values, np.full(len(ts_us), quality, np.int8), limits)
+
+
+def latest(snapshots):
+    return {one.excursion_id: one for one in snapshots}
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """Thirty days of a sensor without weekends: the readings up to there, and after."""
+    ts_us, values = plant_sensor(7, days=60, weekend=0.0)
+    state, excursions = watch(ts_us[: 30 * DAY], values[: 30 * DAY])
+    assert excursions == []
+    return state.to_bytes(), ts_us[30 * DAY :], values[30 * DAY :]
+
+
+@pytest.mark.parametrize(
+    "shape", [{"weekend": 0.0}, {"amplitude": 0.0, "weekend": 0.0}, {}, {"weekend": -15.0}]
+)
+def test_healthy_sensors_are_left_alone_for_90_days(shape):
+    alarms = [len(watch(*plant_sensor(seed, **shape))[1]) for seed in range(3)]
+    assert sum(alarms) <= 1  # below 0.2 a sensor and month
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_spike_of_six_sigma_over_three_readings_is_found(learned, sign):
+    stored, ts_us, values = learned
+    values = values.copy()
+    values[100:103] += 6.5 * sign
+    _, (excursion,) = watch(ts_us[:200], values[:200], state=DetectorState.from_bytes(stored))
+    assert (excursion.kind, excursion.direction, excursion.level) == (
+        "profile",
+        "high" if sign > 0 else "low",
+        "",
+    )
+    assert ts_us[100] <= excursion.started_us <= excursion.noticed_us <= ts_us[102]
+    assert ts_us[100] <= excursion.peak_us <= ts_us[102]
+    assert ts_us[102] < excursion.ended_us <= ts_us[106]
+    assert 0.5 < excursion.score < 1.0
+    assert 44.0 < excursion.expected < 56.0
+
+
+@pytest.mark.parametrize("where", [50, 700, 1500, 3100])
+def test_a_shift_of_four_sigma_is_found_within_two_hours(learned, where):
+    stored, ts_us, values = learned
+    values = values.copy()
+    values[where:] += 4.0
+    _, excursions = watch(
+        ts_us[: where + 2 * HOUR], values[: where + 2 * HOUR], state=DetectorState.from_bytes(stored)
+    )
+    assert [one.direction for one in excursions] == ["high"]
+
+
+def test_two_wild_readings_alone_say_nothing(learned):
+    stored, ts_us, values = learned
+    values = values.copy()
+    values[100] += 1000.0
+    values[120] -= 1000.0
+    assert watch(ts_us[:200], values[:200], state=DetectorState.from_bytes(stored))[1] == []
+
+
+def test_a_fault_is_not_learned_as_normal_for_a_week_and_then_it_is(learned):
+    stored, ts_us, values = learned
+    values = values + 20.0
+    state, (after_six_days,) = watch(
+        ts_us[: 6 * DAY], values[: 6 * DAY], state=DetectorState.from_bytes(stored)
+    )
+    assert after_six_days.ended_us is None
+    rest = slice(6 * DAY, 20 * DAY)
+    _, (after_twenty,) = watch(ts_us[rest], values[rest], state=state)
+    assert after_twenty.ended_us - after_twenty.started_us == 7 * DAY * STEP_US
+
+
+def test_nothing_is_said_before_the_warm_up():
+    ts_us, values = plant_sensor(1, days=3, weekend=0.0)
+    values[: 2 * DAY][100::37] += 500.0
+    values[DAY + 5 : DAY + 30] += 500.0
+    assert watch(ts_us[: 2 * DAY], values[: 2 * DAY])[1] == []
+
+
+def test_in_the_first_week_only_a_gross_departure_counts():
+    ts_us, values = plant_sensor(1, days=4, weekend=0.0)
+    values[3 * DAY : 3 * DAY + 6] += 10.0
+    assert watch(ts_us, values)[1] == []
+    values[3 * DAY + 50 : 3 * DAY + 56] += 100.0
+    assert len(watch(ts_us, values)[1]) == 1
+
+
+@pytest.mark.parametrize("level", [50.0, 0.0, -3.0])
+def test_a_constant_sensor_does_not_alarm_on_one_tiny_change(level):
+    ts_us = START_US + np.arange(20 * DAY) * STEP_US
+    values = np.full(len(ts_us), level)
+    values[15 * DAY :] += 0.05
+    assert watch(ts_us, values)[1] == []
+
+
+def test_a_constant_sensor_alarms_on_a_large_change():
+    ts_us = START_US + np.arange(20 * DAY) * STEP_US
+    values = np.full(len(ts_us), 50.0)
+    values[15 * DAY : 15 * DAY + 12] = 80.0
+    _, (excursion,) = watch(ts_us, values)
+    assert (excursion.started_us, excursion.peak_value) == (ts_us[15 * DAY], 80.0)
+    assert excursion.expected == pytest.approx(50.0, abs=0.1)
+
+
+def test_a_sensor_that_sticks_away_from_its_course_is_noticed():
+    ts_us, values = plant_sensor(3, days=32, amplitude=12.0, weekend=0.0)
+    values[30 * DAY :] = values[30 * DAY]
+    assert watch(ts_us[: 30 * DAY], values[: 30 * DAY])[1] == []
+    assert watch(ts_us, values)[1] != []
+
+
+def test_a_gap_of_a_week_is_no_excursion(learned):
+    stored, ts_us, values = learned
+    rest = slice(7 * DAY, 9 * DAY)
+    assert watch(ts_us[rest], values[rest], state=DetectorState.from_bytes(stored))[1] == []
+
+
+def test_readings_that_step_back_in_time_change_nothing(learned):
+    stored, ts_us, _ = learned
+    state, excursions = watch(
+        ts_us[:50] - 2 * DAY * STEP_US, np.full(50, 1e6), state=DetectorState.from_bytes(stored)
+    )
+    assert excursions == []
+    assert state.to_bytes() == stored
+
+
+def test_bad_readings_are_not_learned(learned):
+    stored, ts_us, _ = learned
+    state, excursions = watch(ts_us[:50], np.full(50, 1e6), state=DetectorState.from_bytes(stored), quality=2)
+    assert excursions == []
+    assert state.profile.baseline == DetectorState.from_bytes(stored).profile.baseline
+
+
+def test_uncertain_readings_count_half(learned):
+    stored, ts_us, values = learned
+    values = values.copy()
+    values[100:103] += 6.5
+    assert watch(ts_us[:200], values[:200], state=DetectorState.from_bytes(stored), quality=1)[1] == []
+
+
+def test_a_restart_ends_the_open_excursion_and_learns_anew(learned):
+    stored, ts_us, values = learned
+    shifted = values + 20.0
+    state, (opened,) = watch(ts_us[:50], shifted[:50], state=DetectorState.from_bytes(stored))
+    state, (ended,) = restart_baseline(state, int(ts_us[50]))
+    assert (ended.excursion_id, ended.ended_us) == (opened.excursion_id, ts_us[50])
+    assert watch(ts_us[50 : 6 * DAY], shifted[50 : 6 * DAY], state=state)[1] == []
+
+
+def test_the_state_is_small(learned):
+    stored, ts_us, values = learned
+    state, _ = watch(
+        ts_us, values + 20.0, state=DetectorState.from_bytes(stored), limits=[LimitSpec("H", 60.0)]
+    )
+    assert len(state.to_bytes()) < 8_000
+
+
+def test_a_state_of_another_version_is_named():
+    state = DetectorState.empty()
+    state.version = "0"
+    with pytest.raises(OtherVersion, match="version 0"):
+        DetectorState.from_bytes(state.to_bytes())
+
+
+LIMITS = [
+    LimitSpec("H", 57.0, dead_band=1.0, on_delay=600.0),
+    LimitSpec("HH", 62.0),
+    LimitSpec("L", 44.0, on_delay=900.0),
+]
+EAGER = DetectorSettings(profile=ProfileSettings(threshold=2.5, give_in_days=0.5))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    cuts=st.lists(st.integers(0, 12 * DAY), max_size=12),
+    faults=st.lists(
+        st.tuples(st.integers(9 * DAY, 12 * DAY - 300), st.integers(1, 300), st.floats(-12, 12)), max_size=4
+    ),
+)
+def test_how_readings_are_cut_into_blocks_changes_nothing(seed, cuts, faults):
+    ts_us, values = plant_sensor(seed, days=12)
+    quality = np.random.default_rng(seed).choice([0, 0, 0, 0, 1, 2], len(values)).astype(np.int8)
+    for start, length, size in faults:
+        values[start : start + length] += size
+    whole, expected = detect(None, ts_us, values, quality, LIMITS, EAGER)
+    state, snapshots = None, []
+    for block in np.split(np.arange(len(values)), sorted(cuts)):
+        state = state and DetectorState.from_bytes(state.to_bytes())
+        state, part = detect(state, ts_us[block], values[block], quality[block], LIMITS, EAGER)
+        snapshots += part
+    assert state.to_bytes() == whole.to_bytes()
+    assert latest(snapshots) == latest(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 10**12), st.floats(width=64), st.integers(0, 2)), min_size=1, max_size=60
+    )
+)
+def test_no_readings_break_the_detector(readings):
+    steps, values, quality = (np.array(column) for column in zip(*readings, strict=True))
+    state, excursions = detect(
+        None, START_US + np.cumsum(steps), values, quality.astype(np.int8), LIMITS, DetectorSettings()
+    )
+    assert len(state.to_bytes()) < 8_000
+    for excursion in excursions:
+        assert excursion.started_us <= excursion.peak_us
+        assert 0.0 <= excursion.score <= 1.0

@@ -1,0 +1,131 @@
+"""The service as its operator sees it: health, the schedule of agents, settings and logs."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from sensors.agents import detect_anomalies
+from smartmaint import clock
+from smartmaint.health import queues
+from smartmaint.models import AgentRun
+
+ROOT = Path(__file__).parents[1]
+AGENTS = {
+    "sensors.agents.detect_anomalies",
+    "sensors.agents.validate_anomalies",
+    "predictions.agents.make_predictions",
+    "predictions.agents.request_predictions",
+    "predictions.agents.score_predictions",
+    "predictions.agents.close_horizons",
+    "maintenance.agents.schedule_tasks",
+}
+
+
+def test_the_process_answers_without_a_database(client):
+    response = client.get("/healthz")
+    assert (response.status_code, response.content) == (200, b"ok\n")
+
+
+@pytest.mark.django_db
+def test_the_service_is_not_ready_before_beat_and_worker_ran(client):
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["last_beat_age_s"] is None
+
+
+@pytest.mark.django_db
+def test_the_service_is_ready_when_beat_and_worker_ran_lately(client):
+    call_command("ensure_schedule", stdout=StringIO())
+    PeriodicTask.objects.update(last_run_at=datetime.now(UTC))
+    detect_anomalies()
+    body = client.get("/readyz").json()
+    assert (body["ready"], body["database"], body["oldest_due_row_age_s"], body["stuck_rows"]) == (
+        True,
+        "ok",
+        None,
+        {},
+    )
+    AgentRun.objects.update(finished_at=datetime.now(UTC) - timedelta(minutes=2))
+    assert client.get("/readyz").status_code == 503
+
+
+def test_every_queue_is_known_to_health():
+    assert {model.__name__ for model in queues()} == {
+        "ReadingBatch",
+        "Anomaly",
+        "Prediction",
+        "PredictionOutcome",
+        "MaintenanceTask",
+    }
+
+
+@pytest.mark.django_db
+def test_the_schedule_is_made_and_what_the_operator_changed_stays(capsys):
+    call_command("ensure_schedule")
+    assert set(PeriodicTask.objects.values_list("task", flat=True)) == AGENTS
+    detect = PeriodicTask.objects.get(task="sensors.agents.detect_anomalies")
+    assert (detect.interval.every, detect.expire_seconds) == (2, 4)
+    slower, _ = IntervalSchedule.objects.get_or_create(every=30, period="seconds")
+    PeriodicTask.objects.filter(pk=detect.pk).update(interval=slower, enabled=False)
+    PeriodicTask.objects.create(name="gone", task="sensors.agents.gone", interval=slower)
+
+    call_command("ensure_schedule")
+
+    detect.refresh_from_db()
+    assert (detect.interval, detect.enabled) == (slower, False)
+    assert not PeriodicTask.objects.filter(name="gone").exists()
+    assert "7 agents, 0 added, 1 removed" in capsys.readouterr().out
+
+
+def python(code, **environment):
+    """Run Python in a process of its own, with nothing in the environment but what is given."""
+    usual = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "smartmaint.settings"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=usual | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+SETUP = "import django; django.setup(); from django.conf import settings; "
+
+
+def test_it_refuses_to_start_without_a_secret_key():
+    result = python(SETUP)
+    assert result.returncode != 0
+    assert "Set SECRET_KEY" in result.stderr
+
+
+def test_it_is_safe_where_nothing_is_said():
+    code = SETUP + "print(settings.DEBUG, settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE)"
+    assert python(code, SECRET_KEY="x").stdout == "False True True\n"
+
+
+def test_logs_are_json_where_asked_for():
+    code = SETUP + "import structlog; structlog.get_logger('x').warning('hello', request_id='abc')"
+    line = json.loads(python(code, SECRET_KEY="x", LOG_FORMAT="json").stderr)
+    assert (line["event"], line["request_id"], line["level"]) == ("hello", "abc", "warning")
+
+
+def test_a_log_format_that_is_none_is_named():
+    assert "LOG_FORMAT is console or json" in python(SETUP, SECRET_KEY="x", LOG_FORMAT="xml").stderr
+
+
+def test_domain_time_can_be_set_and_must_be_aware():
+    moment = datetime(2020, 1, 2, 3, tzinfo=UTC)
+    with clock.frozen(moment):
+        assert clock.now() == moment
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+    with pytest.raises(ValueError, match="time zone"), clock.frozen(datetime(2020, 1, 2)):
+        pass

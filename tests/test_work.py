@@ -1,0 +1,170 @@
+"""The work engine: each row once, failures put off and parked, workers that die or overtake one another."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from sensors.models import ReadingBatch
+from smartmaint import work
+from smartmaint.work import MAX_ATTEMPTS, backoff, claim, each, run_pending
+
+
+@pytest.fixture
+def rows(organization):
+    def make(count):
+        batches = [
+            ReadingBatch(
+                organization=organization,
+                received=1,
+                inserted=1,
+                updated=0,
+                unchanged=0,
+                rejected=0,
+                spans={},
+            )
+            for _ in range(count)
+        ]
+        for batch in batches:
+            batch.mark_due()
+        return ReadingBatch.objects.bulk_create(batches)
+
+    return make
+
+
+def note(settled):
+    return lambda row, result: settled.append((row.pk, result))
+
+
+def states():
+    """Per row: attempts, whether it is done (nothing is due), whether it was never parked."""
+    rows = ReadingBatch.objects.order_by("pk")
+    return [(row.attempts, row.due_at is None, row.parked_at is None) for row in rows]
+
+
+def test_pending_rows_are_settled_once_in_order(rows):
+    batches, settled = rows(3), []
+
+    tally = run_pending(
+        ReadingBatch, work=lambda rows: [row.pk * 2 for row in rows], settle=note(settled), order_by=("id",)
+    )
+
+    assert tally == work.Tally(settled=3)
+    assert settled == [(batch.pk, batch.pk * 2) for batch in batches]
+    assert states() == [(1, True, True)] * 3
+    assert run_pending(ReadingBatch, work=lambda rows: rows, settle=note(settled)) == work.Tally()
+
+
+def test_a_bad_row_stops_no_other(rows):
+    batches, settled = rows(3), []
+
+    def fails_on_the_second(rows):
+        if any(row.pk == batches[1].pk for row in rows):
+            raise ValueError("this one is bad")
+        return [None for _ in rows]
+
+    tally = run_pending(ReadingBatch, work=fails_on_the_second, settle=note(settled))
+
+    assert tally == work.Tally(settled=2, failed=1)
+    assert {pk for pk, _ in settled} == {batches[0].pk, batches[2].pk}
+    bad = ReadingBatch.objects.get(pk=batches[1].pk)
+    assert (bad.attempts, bad.last_error, bad.parked_at) == (1, "ValueError: this one is bad", None)
+    assert bad.due_at > datetime.now(UTC) + timedelta(seconds=20)
+
+
+def test_what_settling_wrote_is_undone_when_it_fails(rows):
+    (batch,) = rows(1)
+
+    def settle(row, result):
+        ReadingBatch.objects.filter(pk=row.pk).update(is_historical=True)
+        raise RuntimeError("too late")
+
+    assert run_pending(ReadingBatch, work=lambda rows: rows, settle=settle) == work.Tally(failed=1)
+    batch.refresh_from_db()
+    assert (batch.is_historical, batch.last_error) == (False, "RuntimeError: too late")
+    assert batch.due_at is not None
+
+
+def test_a_claim_is_counted_before_the_work(rows):
+    rows(1)
+    (claimed,) = claim(ReadingBatch, limit=10, order_by=("id",))
+    assert claimed.attempts == 1
+    assert ReadingBatch.objects.get().attempts == 1
+    assert claim(ReadingBatch, limit=10, order_by=("id",)) == []
+
+
+def test_a_worker_that_was_overtaken_writes_nothing(rows):
+    (batch,) = rows(1)
+    settled = []
+
+    def slow_work(rows):
+        ReadingBatch.objects.filter(pk=batch.pk).update(attempts=2)
+        return list(rows)
+
+    tally = run_pending(ReadingBatch, work=slow_work, settle=note(settled))
+
+    assert (tally, settled) == (work.Tally(overtaken=1), [])
+    assert ReadingBatch.objects.get().due_at is not None
+
+
+def test_after_the_last_attempt_a_row_is_parked_and_can_be_tried_again(rows):
+    rows(1)
+
+    def fail(row):
+        raise ValueError("always")
+
+    for _ in range(MAX_ATTEMPTS):
+        ReadingBatch.objects.update(due_at=datetime.now(UTC))
+        run_pending(ReadingBatch, work=each(fail), settle=note([]))
+
+    assert states() == [(MAX_ATTEMPTS, True, False)]
+    assert ReadingBatch.objects.stuck().get().last_error == "ValueError: always"
+    assert ReadingBatch.objects.stuck().try_again() == 1
+    assert states() == [(0, False, True)]
+    assert ReadingBatch.objects.due().count() == 1
+
+
+def test_a_row_that_kills_its_worker_each_time_is_parked(rows):
+    rows(1)
+    for _ in range(MAX_ATTEMPTS):
+        claim(ReadingBatch, limit=1, order_by=("id",))
+        ReadingBatch.objects.update(due_at=datetime.now(UTC))
+
+    assert claim(ReadingBatch, limit=1, order_by=("id",)) == []
+    stuck = ReadingBatch.objects.stuck().get()
+    assert "worker was killed" in stuck.last_error
+
+
+def test_back_off_doubles_up_to_an_hour(settings):
+    settings.WORK_BACKOFF_SECONDS = 30
+    assert [backoff(n).total_seconds() for n in (1, 2, 3, 7, 8, 20)] == [30, 60, 120, 1920, 3600, 3600]
+
+
+def test_a_run_stops_claiming_when_its_budget_is_spent(rows):
+    rows(4)
+    tally = run_pending(ReadingBatch, work=lambda rows: rows, settle=note([]), batch_size=1, budget_seconds=0)
+    assert tally == work.Tally(settled=1)
+
+
+def test_only_the_named_part_of_the_queue_is_taken(rows, other_organization):
+    rows(2)
+    only = work.Q(organization=other_organization)
+    assert run_pending(ReadingBatch, work=lambda rows: rows, settle=note([]), only=only) == work.Tally()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_never_claim_the_same_row(organization, rows):
+    from_this = [batch.pk for batch in rows(6)]
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT id FROM sensors_readingbatch ORDER BY id LIMIT 2 FOR NO KEY UPDATE")
+        other = connection.copy()
+        try:
+            with other.cursor() as elsewhere:
+                elsewhere.execute(
+                    "SELECT id FROM sensors_readingbatch ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
+                )
+                assert [pk for (pk,) in elsewhere.fetchall()] == from_this[2:]
+        finally:
+            other.close()
+            cursor.execute("ROLLBACK")
