@@ -109,9 +109,9 @@ class State(models.TextChoices):
 
     OPERATING = "operating"
     STANDBY = "standby"
-    DOWN = "down", "down (fault)"
-    MAINTENANCE = "maintenance", "down (maintenance)"
-    OUT_OF_SERVICE = "out_of_service", "out of service"
+    DOWN = "down", "Down (fault)"
+    MAINTENANCE = "maintenance", "Down (maintenance)"
+    OUT_OF_SERVICE = "out_of_service", "Out of service"
 
 
 class EquipmentQuerySet(ScopedQuerySet):
@@ -203,15 +203,15 @@ class KeyRestriction(OrganizationOwned):
 class Verdict(models.TextChoices):
     """What people found when they looked."""
 
-    CONFIRMED_AS_PREDICTED = "confirmed_as_predicted"
-    CONFIRMED_ANOTHER_MODE = "confirmed_another_mode"
-    EARLY = "early", "early: a potential failure was found"
-    NO_FAULT_FOUND = "no_fault_found"
-    SENSOR_FAULT = "sensor_fault"
+    CONFIRMED_AS_PREDICTED = "confirmed_as_predicted", "Confirmed as predicted"
+    CONFIRMED_ANOTHER_MODE = "confirmed_another_mode", "Confirmed, another mode"
+    EARLY = "early", "Early: a potential failure was found"
+    NO_FAULT_FOUND = "no_fault_found", "No fault found"
+    SENSOR_FAULT = "sensor_fault", "Sensor fault"
     DUPLICATE = "duplicate"
     DEFERRED = "deferred"
-    NOT_INSPECTED = "not_inspected"
-    FAILED_BEFORE_REPAIR = "failed_before_repair"
+    NOT_INSPECTED = "not_inspected", "Not inspected"
+    FAILED_BEFORE_REPAIR = "failed_before_repair", "Failed before repair"
 
     @property
     def is_failure(self) -> bool:

@@ -54,16 +54,12 @@ class HoldForm(forms.Form):
 
 
 class HoursAndMinutesWidget(forms.MultiWidget):
-    """Two small number fields side by side."""
+    """Two small number fields side by side; templates/maintenance/duration_field.html renders them."""
 
-    template_name = "maintenance/hours_and_minutes.html"
     use_fieldset = True
 
     def __init__(self) -> None:
-        parts = {
-            name: forms.NumberInput(attrs={"min": 0, "inputmode": "numeric"}) for name in ("hours", "minutes")
-        }
-        super().__init__(parts)
+        super().__init__({"hours": forms.NumberInput, "minutes": forms.NumberInput})
 
     def decompress(self, value: int | None) -> list[int | None]:
         return [None, None] if value is None else list(divmod(value, 60))
@@ -77,6 +73,7 @@ class HoursAndMinutesField(forms.MultiValueField):
     def __init__(self, **kwargs: Any) -> None:
         parts = (
             forms.IntegerField(
+                required=False,
                 validators=[
                     MinValueValidator(0, "Hours cannot be negative."),
                     MaxValueValidator(MOST_HOURS, "That is more than nine years."),
@@ -84,6 +81,7 @@ class HoursAndMinutesField(forms.MultiValueField):
                 error_messages={"invalid": "Write the hours as a whole number."},
             ),
             forms.IntegerField(
+                required=False,
                 validators=[
                     MinValueValidator(0, "Minutes cannot be negative."),
                     MaxValueValidator(60 * MOST_HOURS, "That is more than nine years."),

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
 
+from predictions.risk import percent
+from sensors.unit_signs import with_unit
 from smartmaint import clock
 
 NOT_KNOWN = "not known"
-# Where people write another sign than the UCUM code.
-UNIT_SIGNS = {"1": "", "Cel": "°C", "[degF]": "°F"}
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -63,19 +63,12 @@ def minutes_in_words(minutes: int | None) -> str:
 
 
 def probability_in_words(probability: float | None) -> str:
-    """A probability (0 to 1) in per cent; only what is certain is called 0 or 100."""
-    if probability is None:
-        return "not enough data"
-    if 0 < probability < 0.01:
-        return "under 1 %"
-    if 0.99 < probability < 1:
-        return "over 99 %"
-    return f"{probability:.0%}".replace("%", " %")
+    return "not enough data" if probability is None else percent(probability)
 
 
 def value_in_words(value: float, unit: str) -> str:
     """A measured value with four digits that count, and its unit."""
-    return f"{value:.4g} {UNIT_SIGNS.get(unit, unit)}".rstrip()
+    return with_unit(value, unit)
 
 
 def passing_in_words(p10: datetime | None, p50: datetime | None, p90: datetime | None) -> str:

@@ -16,13 +16,16 @@ PERIODIC_LAST = Case(
 
 @agent(every=2, alone=True)
 def make_predictions() -> Tally:
-    """Make the predictions that were asked for, those after anomalies first."""
+    """Make the predictions that were asked for, those after anomalies first.
+
+    Few at a time: one that comes after an anomaly waits for the batch before it, and for the rest of its own.
+    """
     return run_pending(
         Prediction,
         work=forecast_pending,
         settle=make_prediction,
         order_by=(PERIODIC_LAST, "id"),
-        batch_size=10,
+        batch_size=4,
         budget_seconds=4,
     )
 

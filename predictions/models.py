@@ -18,7 +18,7 @@ from smartmaint.work import PendingWork, PendingWorkQuerySet, due_index
 class PredictionStatus(models.TextChoices):
     PENDING = "pending"
     MADE = "made"
-    NOT_POSSIBLE = "not_possible"
+    NOT_POSSIBLE = "not_possible", "Not possible"
 
 
 class Trigger(models.TextChoices):
@@ -134,10 +134,10 @@ class Prediction(OrganizationOwned, PendingWork):
 
 
 class Outcome(models.TextChoices):
-    TRUE_POSITIVE = "true_positive"
-    FALSE_POSITIVE = "false_positive"
-    TRUE_NEGATIVE = "true_negative"
-    FALSE_NEGATIVE = "false_negative", "missed"
+    TRUE_POSITIVE = "true_positive", "True positive"
+    FALSE_POSITIVE = "false_positive", "False positive"
+    TRUE_NEGATIVE = "true_negative", "True negative"
+    FALSE_NEGATIVE = "false_negative", "Missed"
     CENSORED = "censored"
     UNDECIDED = "undecided"
 

@@ -51,10 +51,10 @@ def _draw_readings(canvas: Canvas, prediction: Prediction, asked_at: datetime) -
     sensor, now = prediction.sensor, clock.now()
     known = read_series(sensor, begin=canvas.begin, end=asked_at)
     if len(known):
-        canvas.draw_series(known, label="readings before", color=canvas.look.line)
+        canvas.draw_series(known, label="readings", color=canvas.look.line)
     came = read_series(sensor, begin=asked_at, end=min(now, canvas.end))
     if len(came):
-        canvas.draw_series(came, label="readings since", color=canvas.look.ink)
+        canvas.draw_series(came, label="since then", color=canvas.look.ink)
 
 
 def _draw_forecast(canvas: Canvas, path: dict) -> None:
@@ -69,7 +69,7 @@ def _draw_forecast(canvas: Canvas, path: dict) -> None:
             source=source,
             fill_color=color,
             fill_alpha=alpha,
-            legend_label=f"{share} readings",
+            legend_label=share,
         )
     canvas.figure.line("time", "p50", source=source, line_color=color, line_width=2, legend_label="expected")
     canvas.heights += [float(quantiles["p05"].min()), float(quantiles["p95"].max())]

@@ -42,6 +42,8 @@ def logging_config(*, style: str, level: str) -> dict:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "celery": {"level": "WARNING"},
+            # Three lines for every tick; what an agent did, it says itself.
+            "django_structlog.celery": {"level": "WARNING"},
             "cmdstanpy": {"level": "ERROR"},
             "prophet": {"level": "ERROR"},
             # It would say at each import that plotly, which nobody here needs, is missing.

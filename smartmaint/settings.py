@@ -208,6 +208,8 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 5_000
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+# Beat writes down when it last ran after so many ticks, some ten seconds: /readyz reads it.
+CELERY_BEAT_SYNC_EVERY = 20
 CELERY_ENABLE_REMOTE_CONTROL = not CELERY_BROKER_URL.startswith("filesystem")
 if CELERY_BROKER_URL.startswith("filesystem"):
     broker_folder = Path(os.environ.get("BROKER_FOLDER", VAR_DIR / "broker"))
@@ -222,7 +224,8 @@ elif CELERY_BROKER_URL.startswith("amqp"):
     CELERY_TASK_QUEUES = [
         Queue(
             CELERY_TASK_DEFAULT_QUEUE,
-            Exchange(CELERY_TASK_DEFAULT_QUEUE),
+            # Celery's delayed delivery, which comes with quorum queues, can only be bound to a topic exchange.
+            Exchange(CELERY_TASK_DEFAULT_QUEUE, type="topic"),
             routing_key=CELERY_TASK_DEFAULT_QUEUE,
             queue_arguments={"x-queue-type": "quorum"},
             message_ttl=60,

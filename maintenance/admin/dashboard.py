@@ -1,6 +1,5 @@
 """The first page of the admin: what needs a manager now, which machines are at risk, and how the loop runs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,9 +8,11 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 
+from maintenance.machines import worst_machines
 from maintenance.models import MaintenanceLog, MaintenanceTask
-from predictions.admin.risk import percent, risk_level
+from maintenance.wording import distance_in_words
 from predictions.models import Outcome, Prediction, PredictionOutcome
+from predictions.risk import percent, risk_level
 from sensors.models import Anomaly, AnomalyStatus, ReadingBatch
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
@@ -84,7 +85,7 @@ def _waiting(organization: Organization) -> list[Waiting]:
             "Nothing is overdue.",
             tasks.overdue().order_by("required_by"),
             f"{task_list}?attention=overdue",
-            note=lambda task: f"{task.equipment.tag}, {(clock.now() - task.required_by).days} days",
+            note=lambda task: f"{task.equipment.tag}, {distance_in_words(task.required_by)}",
         ),
     ]
 
@@ -108,35 +109,20 @@ def _listed(title: str, nothing: str, rows: QuerySet, link: str, describe: Any) 
 
 
 def _machines_at_risk(organization: Organization) -> list[dict[str, Any]]:
-    """The newest prediction of each limit; of each machine its worst, the worst first."""
-    newest = (
-        Prediction.objects.for_organization(organization)
-        .newest_per_limit()
-        .select_related("sensor__equipment", "limit__failure_mode")
-        .defer("path", "settings", "input_quality", "explanation")
-        .order_by("-p_30d", "-p_7d")
-    )
-    worst = _first_of_each_machine(newest)[:MACHINES_AT_RISK]
+    """Of each machine the worst of its newest predictions, the worst first."""
     return [
         {
             "machine": prediction.sensor.equipment,
             "failure_mode": prediction.limit.failure_mode,
             "level": risk_level(prediction.p_30d),
             "p_7d": percent(prediction.p_7d),
-            "p_30d": percent(prediction.p_30d),
+            "p_30d": "now" if prediction.is_already_beyond else percent(prediction.p_30d),
             "half_by": prediction.passes_p50_at,
             "is_already_beyond": prediction.is_already_beyond,
             "link": reverse("admin:predictions_prediction_change", args=[prediction.pk]),
         }
-        for prediction in worst
+        for prediction in worst_machines(organization, at_least=0)[:MACHINES_AT_RISK]
     ]
-
-
-def _first_of_each_machine(predictions: Iterable[Prediction]) -> list[Prediction]:
-    first: dict[int, Prediction] = {}
-    for prediction in predictions:
-        first.setdefault(prediction.sensor.equipment_id, prediction)
-    return list(first.values())
 
 
 def _steps(organization: Organization) -> list[tuple[str, int, str]]:

@@ -1,5 +1,6 @@
 """What managers tell about tasks and absences."""
 
+from itertools import pairwise
 from typing import Any
 
 from django import forms
@@ -92,6 +93,16 @@ class AbsenceForm(ScopedModelForm):
             self.instance.period = DateTimeTZRange(begins_at, ends_at, "[)")
         return cleaned
 
-    def _get_validation_exclusions(self) -> set[str]:
-        # The period is no field of the form, and must be compared with other absences all the same.
-        return super()._get_validation_exclusions() - ({"period"} if self.instance.period else set())
+
+class AbsenceFormSet(forms.BaseInlineFormSet):
+    """All absences of one technician, as they are going to be."""
+
+    def clean(self) -> None:
+        super().clean()
+        if any(self.errors):
+            return
+        kept = [form for form in self.forms if form.instance.period and not self._should_delete_form(form)]
+        kept.sort(key=lambda form: form.instance.period.lower)
+        for earlier, later in pairwise(kept):
+            if later.instance.period.lower < earlier.instance.period.upper:
+                later.add_error(None, "This technician is away then already.")

@@ -5,7 +5,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter,
 from unfold.decorators import display
 
 from equipment.models import Verdict
+from maintenance.admin.filters import TechnicianFilter
 from maintenance.models import MaintenanceLog
+from maintenance.wording import minutes_in_words
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedTabularInline
 
 VERDICT_BADGES = {
@@ -29,6 +31,7 @@ class LogInline(ScopedTabularInline):
 
 @admin.register(MaintenanceLog)
 class MaintenanceLogAdmin(ReadOnlyScopedModelAdmin):
+    empty_words = "Nothing was found yet. Technicians tell when they complete a job."
     list_display = [
         "completed_at",
         "task",
@@ -44,7 +47,7 @@ class MaintenanceLogAdmin(ReadOnlyScopedModelAdmin):
         ("verdict", ChoicesDropdownFilter),
         ("equipment__site", RelatedDropdownFilter),
         ("equipment__equipment_class", RelatedDropdownFilter),
-        ("technician", RelatedDropdownFilter),
+        TechnicianFilter,
         ("completed_at", RangeDateFilter),
     ]
     list_filter_submit = True
@@ -73,13 +76,13 @@ class MaintenanceLogAdmin(ReadOnlyScopedModelAdmin):
     def verdict_badge(self, log: MaintenanceLog) -> tuple[str, str]:
         return log.verdict, log.get_verdict_display()
 
-    @admin.display(description="downtime", ordering="downtime_minutes", empty_value="not known")
-    def downtime(self, log: MaintenanceLog) -> str | None:
-        return None if log.downtime_minutes is None else f"{log.downtime_minutes} min"
+    @admin.display(description="downtime", ordering="downtime_minutes")
+    def downtime(self, log: MaintenanceLog) -> str:
+        return minutes_in_words(log.downtime_minutes)
 
-    @admin.display(description="labour", empty_value="not known")
-    def labour(self, log: MaintenanceLog) -> str | None:
-        return None if log.labour_minutes is None else f"{log.labour_minutes} min"
+    @admin.display(description="labour")
+    def labour(self, log: MaintenanceLog) -> str:
+        return minutes_in_words(log.labour_minutes)
 
     @admin.display(description="correction", boolean=True)
     def is_correction(self, log: MaintenanceLog) -> bool:

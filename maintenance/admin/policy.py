@@ -11,7 +11,7 @@ from unfold.decorators import display
 
 from maintenance.models import Decision, MaintenancePolicy, Proposal
 from predictions.admin import PredictionAdmin
-from predictions.admin.risk import percent
+from predictions.risk import percent
 from smartmaint.accounts.scoped_admin import (
     ReadOnlyScopedModelAdmin,
     ScopedHistoryAdmin,
@@ -68,6 +68,7 @@ PredictionAdmin.inlines = [ProposalInline, *PredictionAdmin.inlines]
 
 @admin.register(Proposal)
 class ProposalAdmin(ReadOnlyScopedModelAdmin):
+    empty_words = "Nothing was decided yet: every prediction is, as soon as it is made."
     list_display = ["decided_at", "sensor", "risk", "decision_badge", "reason", "task"]
     list_filter = [
         ("decision", ChoicesDropdownFilter),

@@ -1,6 +1,5 @@
 """Tasks and bookings. A status changes by its verb only: approve, reject, reassign, cancel."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -17,12 +16,13 @@ from unfold.enums import ActionVariant
 
 from equipment.admin import name_classes
 from maintenance.admin.badges import PRIORITY_BADGES, STATUS_BADGES
-from maintenance.admin.filters import AttentionFilter
+from maintenance.admin.filters import AttentionFilter, TechnicianFilter
 from maintenance.admin.forms import NewTaskForm, ReasonForm, ReassignForm
 from maintenance.admin.logs import LogInline
 from maintenance.models import Booking, MaintenanceTask, TaskStatus
 from maintenance.services.scheduling import reassign_task
 from maintenance.services.tasks import TaskRefused, approve_task, cancel_task, create_task, reject_task
+from maintenance.wording import window_in_words
 from smartmaint import clock
 from smartmaint.accounts.scoped_admin import (
     ReadOnlyScopedModelAdmin,
@@ -44,23 +44,20 @@ VERBS = {
 class BookingInline(ScopedTabularInline):
     model = Booking
     add_role = change_role = delete_role = None
-    fields = ["technician", "begins_at", "ends_at", "is_active", "reason"]
-    readonly_fields = ["begins_at", "ends_at"]
+    fields = ["technician", "window", "is_active", "reason"]
+    readonly_fields = ["window"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
         return super().get_queryset(request).select_related("technician__user")
 
-    @admin.display(description="from")
-    def begins_at(self, booking: Booking) -> datetime:
-        return booking.period.lower
-
-    @admin.display(description="until")
-    def ends_at(self, booking: Booking) -> datetime:
-        return booking.period.upper
+    @admin.display(description="when")
+    def window(self, booking: Booking) -> str:
+        return window_in_words(booking.period)
 
 
 @admin.register(MaintenanceTask)
 class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
+    empty_words = "There is no task yet. Predictions propose them, and you can add one."
     delete_role = None  # What was planned and done stays; a task is cancelled instead.
     list_display = [
         "number",
@@ -80,7 +77,7 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
         ("type", ChoicesDropdownFilter),
         ("equipment__site", RelatedDropdownFilter),
         ("equipment__criticality", ChoicesDropdownFilter),
-        ("technician", RelatedDropdownFilter),
+        TechnicianFilter,
         ("required_by", RangeDateFilter),
     ]
     list_filter_submit = True
@@ -91,7 +88,7 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
     actions_detail = ["approve", "reject", "reassign", "cancel"]
     inlines = [BookingInline, LogInline]
     fieldsets = [
-        ("What", {"fields": ["title", "description", ("priority", "required_by")]}),
+        ("What", {"fields": ["title", "description", "priority", "required_by"]}),
         (
             "Where and how",
             {"fields": [("equipment", "failure_mode"), ("type", "standard_job"), "duration_minutes"]},
@@ -100,7 +97,8 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
             "How it stands",
             {
                 "fields": [
-                    ("status_badge", "technician", "booked_for"),
+                    ("status", "technician"),
+                    "booked_for",
                     "not_booked_because",
                     "hold_reason",
                     "cancel_reason",
@@ -175,10 +173,10 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
         day = date_format(localtime(task.required_by), "j M Y")
         return ("overdue", f"{day}, overdue") if is_overdue else ("in time", day)
 
-    @admin.display(description="booked for", empty_value="not booked")
-    def booked_for(self, task: MaintenanceTask) -> datetime | None:
+    @admin.display(description="booked for")
+    def booked_for(self, task: MaintenanceTask) -> str:
         booking = task.active_booking
-        return booking.period.lower if booking else None
+        return window_in_words(booking.period) if booking else "not booked"
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Offer what can be done with the task as it is."""
@@ -285,9 +283,10 @@ def _reason_form(request: HttpRequest) -> ReasonForm:
 class BookingAdmin(ReadOnlyScopedModelAdmin):
     """The diary."""
 
-    list_display = ["begins_at", "ends_at", "technician", "task", "machine", "is_active"]
+    empty_words = "Nobody is booked yet. That happens by itself for every approved task."
+    list_display = ["window", "technician", "task", "machine", "is_active"]
     list_filter = [
-        ("technician", RelatedDropdownFilter),
+        TechnicianFilter,
         ("task__equipment__site", RelatedDropdownFilter),
         "is_active",
     ]
@@ -296,7 +295,7 @@ class BookingAdmin(ReadOnlyScopedModelAdmin):
     search_fields = ["task__title", "task__equipment__tag", "technician__user__username"]
     ordering = ["-period"]
     fields = [
-        ("begins_at", "ends_at"),
+        "window",
         "technician",
         "task",
         "is_active",
@@ -304,13 +303,9 @@ class BookingAdmin(ReadOnlyScopedModelAdmin):
         ("booked_at", "booked_by"),
     ]
 
-    @admin.display(description="from", ordering="period")
-    def begins_at(self, booking: Booking) -> datetime:
-        return booking.period.lower
-
-    @admin.display(description="until")
-    def ends_at(self, booking: Booking) -> datetime:
-        return booking.period.upper
+    @admin.display(description="when", ordering="period")
+    def window(self, booking: Booking) -> str:
+        return window_in_words(booking.period)
 
     @admin.display(description="machine", ordering="task__equipment__tag")
     def machine(self, booking: Booking) -> str:

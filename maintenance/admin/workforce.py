@@ -9,8 +9,9 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
 from equipment.admin import name_classes
-from maintenance.admin.forms import AbsenceForm
+from maintenance.admin.forms import AbsenceForm, AbsenceFormSet
 from maintenance.models import Absence, Certificate, Shift, Skill, StandardJob, Technician
+from maintenance.wording import minutes_in_words
 from smartmaint.accounts.scoped_admin import ScopedModelAdmin, ScopedTabularInline
 
 
@@ -32,6 +33,7 @@ class ShiftInline(ScopedTabularInline):
 class AbsenceInline(ScopedTabularInline):
     model = Absence
     form = AbsenceForm
+    formset = AbsenceFormSet
     fields = ["begins_at", "ends_at", "reason"]
     tab = True
 
@@ -90,7 +92,7 @@ class StandardJobAdmin(ScopedModelAdmin):
 
     @admin.display(description="duration", ordering="duration_minutes")
     def duration(self, job: StandardJob) -> str:
-        return f"{job.duration_minutes} min"
+        return minutes_in_words(job.duration_minutes)
 
     @display(description="needs", label=True)
     def needs(self, job: StandardJob) -> list[str]:

@@ -26,8 +26,8 @@ from smartmaint.work import PendingWork, PendingWorkQuerySet, due_index
 class TaskStatus(models.TextChoices):
     PROPOSED = "proposed"
     PENDING = "pending"
-    IN_PROGRESS = "in_progress"
-    ON_HOLD = "on_hold"
+    IN_PROGRESS = "in_progress", "In progress"
+    ON_HOLD = "on_hold", "On hold"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
 

@@ -104,7 +104,7 @@ def _hand_back(log: MaintenanceLog) -> None:
     predictions = list(
         Prediction.objects.filter(proposal__task=log.task).select_related("anomaly", "sensor").order_by("pk")
     )
-    reason = f"{log.task.number}: {verdict.label}"
+    reason = f"{log.task.number}: {verdict.label.lower()}"
     if verdict.restores:
         restart_baseline(equipment=log.equipment, started_at=log.completed_at, reason=reason)
     elif verdict == Verdict.SENSOR_FAULT:

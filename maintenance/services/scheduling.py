@@ -182,7 +182,10 @@ def _book(
 def reassign_task(
     *, task: MaintenanceTask, technician: Technician, starts_at: datetime, user: User
 ) -> Booking:
-    """A manager books somebody by hand; raises TaskRefused for a closed task, a missing skill or an overlap."""
+    """A manager books somebody by hand; raises TaskRefused where that cannot be.
+
+    A start outside the shift is allowed: the manager has spoken with the technician.
+    """
     try:
         with transaction.atomic():
             locked = lock_task(task)
@@ -190,9 +193,13 @@ def reassign_task(
                 raise TaskRefused(
                     f"{locked.number} is {locked.get_status_display().lower()}: it cannot be booked."
                 )
+            if starts_at < clock.now():
+                raise TaskRefused("A booking begins in the future.")
             if missing := required_skills(locked) - skills_of(technician, on=starts_at):
                 raise TaskRefused(f"{technician} lacks {', '.join(sorted(missing))}.")
             period = DateTimeTZRange(starts_at, starts_at + timedelta(minutes=locked.duration_minutes), "[)")
+            if technician.absences.filter(period__overlap=period).exists():
+                raise TaskRefused(f"{technician} is away then.")
             return _book(
                 locked,
                 technician_id=technician.pk,

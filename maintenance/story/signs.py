@@ -101,7 +101,7 @@ def judgements(machines: Machines, start: Place | None, most: int) -> list[Entry
         Entry(
             place=_judgement_place(anomaly),
             title=f"Judged: {anomaly.get_status_display().lower()}",
-            words=f"{anomaly.sensor.key}, confidence {probability_in_words(anomaly.confidence)}.",
+            words=f"{anomaly.sensor.key}, confidence {anomaly.confidence:.2g}.",
             details=tuple(reason_in_words(reason) for reason in anomaly.reasons),
             level=_JUDGEMENT_LEVEL[anomaly.status],
             machine=machines[anomaly.sensor.equipment_id],
@@ -159,7 +159,7 @@ def _prediction_entry(prediction: Prediction, machines: Machines) -> Entry:
             **common,
         )
     return Entry(
-        title=f"Prediction: {probability_in_words(prediction.p_30d)} within 30 days",
+        title=f"Prediction: {risk_in_words(prediction)}",
         words=f"{prediction.sensor.key} and its {limit}: {prediction.limit.failure_mode}, {_date(prediction)}.",
         details=tuple(filter(None, [prediction.explanation.get("words", "")])),
         level="high" if prediction.p_30d >= 0.5 else "info",
@@ -171,6 +171,13 @@ def _date(prediction: Prediction) -> str:
     if prediction.is_already_beyond:
         return "beyond it already"
     return passing_in_words(prediction.passes_p10_at, prediction.passes_p50_at, prediction.passes_p90_at)
+
+
+def risk_in_words(prediction: Prediction) -> str:
+    """The risk within 30 days, or that it has come true."""
+    if prediction.is_already_beyond:
+        return "beyond the limit now"
+    return f"{probability_in_words(prediction.p_30d)} within 30 days"
 
 
 def prediction_place(prediction: Prediction) -> Place:

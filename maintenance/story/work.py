@@ -22,8 +22,10 @@ _OUTCOME_LEVEL = {
 
 
 def decisions(machines: Machines, start: Place | None, most: int) -> list[Entry]:
-    rows = Proposal.objects.filter(prediction__in=told_predictions(machines)).select_related(
-        "prediction__sensor", "task"
+    rows = (
+        _decisions()
+        .filter(prediction__in=told_predictions(machines))
+        .select_related("prediction__sensor", "task")
     )
     return [
         Entry(
@@ -37,12 +39,18 @@ def decisions(machines: Machines, start: Place | None, most: int) -> list[Entry]
             ),
             task_id=proposal.task_id,
         )
-        for proposal in newest(rows, Kind.DECISION, "decided_at", start, most)
+        for proposal in newest(rows, Kind.DECISION, "told_at", start, most)
     ]
 
 
+def _decisions() -> QuerySet:
+    """A decision stands before the task that it made, though its row was written after it."""
+    told_at = Case(When(decision=Decision.PROPOSED, then=F("task__created_at")), default=F("decided_at"))
+    return Proposal.objects.annotate(told_at=told_at)
+
+
 def _decision_place(proposal: Proposal) -> Place:
-    return Place.of(proposal.decided_at, Kind.DECISION, proposal.pk)
+    return Place.of(proposal.told_at, Kind.DECISION, proposal.pk)
 
 
 def task_steps(machines: Machines, start: Place | None, most: int) -> list[Entry]:
@@ -61,7 +69,7 @@ def task_steps(machines: Machines, start: Place | None, most: int) -> list[Entry
 
 
 def _decisions_behind(task_ids: Iterable[int]) -> dict[int, Proposal]:
-    made_task = Proposal.objects.filter(task__in=set(task_ids), decision=Decision.PROPOSED)
+    made_task = _decisions().filter(task__in=set(task_ids), decision=Decision.PROPOSED)
     return {proposal.task_id: proposal for proposal in made_task}
 
 
@@ -220,14 +228,14 @@ def baselines(machines: Machines, start: Place | None, most: int) -> list[Entry]
             words=f"{baseline['sensors']} sensor{'s' if baseline['sensors'] > 1 else ''} learn anew what is normal.",
             details=(baseline["reason"],),
             level="info",
-            because=causes.get((baseline["started_at"], baseline["reason"].partition(":")[0])),
+            because=causes.get((baseline["started_at"], baseline["reason"].casefold())),
         )
         for baseline in told
     ]
 
 
 def _logs_behind(told: list[dict]) -> dict[tuple, Cause]:
-    """The findings that restarted baselines: of the same moment, and named in the reason."""
+    """The findings that restarted baselines: of the same moment, and named in the reason with their verdict."""
     found = (
         _logs()
         .filter(
@@ -235,10 +243,12 @@ def _logs_behind(told: list[dict]) -> dict[tuple, Cause]:
             organization__in={baseline["organization"] for baseline in told},
         )
         .select_related("task")
-        .order_by("pk")
+        .order_by("-pk")
     )
     return {
-        (log.completed_at, log.task.number): Cause(f"what was found in {log.task.number}", _log_place(log))
+        (log.completed_at, f"{log.task.number}: {log.get_verdict_display()}".casefold()): Cause(
+            f"what was found in {log.task.number}", _log_place(log)
+        )
         for log in found
     }
 

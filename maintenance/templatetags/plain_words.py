@@ -11,8 +11,9 @@ from equipment.models import State
 from maintenance import wording
 from maintenance.models import Priority, TaskStatus
 from maintenance.story import Place, StoryPage
-from maintenance.story.signs import reason_in_words
+from maintenance.story.signs import reason_in_words, risk_in_words
 from predictions.models import Prediction
+from smartmaint import clock
 
 register = template.Library()
 register.filter("day", wording.day_in_words)
@@ -22,6 +23,7 @@ register.filter("minutes", wording.minutes_in_words)
 register.filter("probability", wording.probability_in_words)
 register.filter("measured", wording.value_in_words)
 register.filter("reason", reason_in_words)
+register.filter("risk", risk_in_words)
 
 _STATUS_LEVEL = {
     TaskStatus.PROPOSED: "medium",
@@ -56,6 +58,11 @@ def passing(prediction: Prediction) -> str:
     return wording.passing_in_words(
         prediction.passes_p10_at, prediction.passes_p50_at, prediction.passes_p90_at
     )
+
+
+@register.filter
+def is_past(at: datetime | None) -> bool:
+    return at is not None and at < clock.now()
 
 
 @register.filter

@@ -5,8 +5,8 @@ from django.contrib.admin.options import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from predictions.admin.risk import HIGH_FROM, MEDIUM_FROM
 from predictions.models import PredictionQuerySet
+from predictions.risk import HIGH_FROM, MEDIUM_FROM
 
 
 class LastWordFilter(admin.SimpleListFilter):

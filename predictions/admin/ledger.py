@@ -7,18 +7,21 @@ from django.db.models import QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
 from predictions.admin.filters import LastWordFilter, RiskFilter
 from predictions.admin.outcomes import OutcomeInline
-from predictions.admin.risk import RISK_BADGES, percent, risk_level
 from predictions.models import Prediction, PredictionStatus
+from predictions.risk import percent, risk_level
 from predictions.services.requesting import request_prediction_by_person
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, WorkQueueAdmin
 from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
 
+RISK_BADGES = {"high": "danger", "medium": "warning", "low": "success"}
 DAYS = (1, 7, 14, 30, 90)
 # PostgreSQL would put what is not known above the highest risk.
 NOT_KNOWN = Value(-1.0)
@@ -30,6 +33,9 @@ class NothingToPredict(Exception):
 
 @admin.register(Prediction)
 class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+    empty_words = (
+        "No prediction was asked for yet. Each hour asks for one per sensor with limits and readings."
+    )
     list_display = [
         "machine",
         "sensor",
@@ -116,17 +122,22 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
 
     @display(description="P(30 d)", ordering=Coalesce("p_30d", NOT_KNOWN), label=RISK_BADGES)
     def risk_badge(self, prediction: Prediction) -> tuple[str, str]:
-        return risk_level(prediction.p_30d), percent(prediction.p_30d)
+        words = "now" if prediction.is_already_beyond else percent(prediction.p_30d)
+        return risk_level(prediction.p_30d), words
 
     @admin.display(description="P(7 d)", ordering=Coalesce("p_7d", NOT_KNOWN))
     def p_7d_in_words(self, prediction: Prediction) -> str:
         return percent(prediction.p_7d)
 
-    @admin.display(description="half of the futures pass by", ordering="passes_p50_at")
-    def half(self, prediction: Prediction) -> Any:
+    @admin.display(description="half of futures by", ordering="passes_p50_at")
+    def half(self, prediction: Prediction) -> str:
         if prediction.status != PredictionStatus.MADE:
             return ""
-        return prediction.passes_p50_at or f"not within {prediction.horizon_days} days"
+        if prediction.is_already_beyond:
+            return "beyond it now"
+        if prediction.passes_p50_at is None:
+            return f"not within {prediction.horizon_days} days"
+        return date_format(localtime(prediction.passes_p50_at), "DATE_FORMAT")
 
     @admin.display(description="when it passes its limit")
     def summary(self, prediction: Prediction) -> str:
@@ -137,16 +148,17 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
         ]
         return render_to_string("admin/predictions/summary.html", {"prediction": prediction, "rows": rows})
 
-    @admin.display(description="in words", empty_value="not made yet")
-    def explanation_in_words(self, prediction: Prediction) -> str | None:
-        return prediction.not_possible_because or (prediction.explanation or {}).get("words")
+    @admin.display(description="in words")
+    def explanation_in_words(self, prediction: Prediction) -> str:
+        explanation = prediction.explanation or {}
+        return prediction.not_possible_because or explanation.get("words", "not made yet")
 
-    @admin.display(description="in numbers", empty_value="none")
-    def explanation_in_numbers(self, prediction: Prediction) -> str | None:
+    @admin.display(description="in numbers")
+    def explanation_in_numbers(self, prediction: Prediction) -> str:
         return _figures({k: v for k, v in (prediction.explanation or {}).items() if k != "words"})
 
-    @admin.display(description="quality of the input", empty_value="none")
-    def input_in_numbers(self, prediction: Prediction) -> str | None:
+    @admin.display(description="quality of the input")
+    def input_in_numbers(self, prediction: Prediction) -> str:
         return _figures(prediction.input_quality or {})
 
     def has_request_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
@@ -175,9 +187,9 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
         return ask_and_do(self, request, prediction, question=question, do=do, refusals=(NothingToPredict,))
 
 
-def _figures(figures: dict[str, Any]) -> str | None:
+def _figures(figures: dict[str, Any]) -> str:
     if not figures:
-        return None
+        return "none"
     named = {name.replace("_", " "): _number(value) for name, value in figures.items()}
     return render_to_string("admin/predictions/figures.html", {"figures": named})
 

@@ -4,8 +4,8 @@ from django.contrib import admin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from predictions.admin.risk import percent
 from predictions.models import Outcome, PredictionOutcome
+from predictions.risk import percent
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedStackedInline, WorkQueueAdmin
 
 OUTCOME_BADGES = {
@@ -18,7 +18,21 @@ OUTCOME_BADGES = {
 }
 
 
-class OutcomeInline(ScopedStackedInline):
+class ScoreInWords:
+    """The numbers of a score, rounded to what they tell."""
+
+    @admin.display(description="ahead", ordering="lead_time")
+    def days_ahead(self, outcome: PredictionOutcome) -> str:
+        if outcome.lead_time is None:
+            return "not known"
+        return f"{outcome.lead_time.total_seconds() / 86_400:.1f} d"
+
+    @admin.display(description="Brier score of P(30 d)")
+    def brier(self, outcome: PredictionOutcome) -> str:
+        return "not known" if outcome.brier_30d is None else f"{outcome.brier_30d:.3f}"
+
+
+class OutcomeInline(ScoreInWords, ScopedStackedInline):
     """On the page of its prediction."""
 
     model = PredictionOutcome
@@ -26,13 +40,16 @@ class OutcomeInline(ScopedStackedInline):
     verbose_name_plural = "what became of it"
     fields = [
         ("outcome", "verdict"),
-        ("happened_at", "lead_time", "is_date_censored"),
-        ("brier_30d", "reason"),
+        ("happened_at", "days_ahead"),
+        ("is_date_censored", "brier"),
+        "reason",
     ]
+    readonly_fields = ["days_ahead", "brier"]
 
 
 @admin.register(PredictionOutcome)
-class PredictionOutcomeAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+class PredictionOutcomeAdmin(ScoreInWords, WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+    empty_words = "No prediction was followed up yet: a finding does it, or the end of its horizon."
     list_display = ["happened_at", "sensor", "outcome_badge", "verdict", "foretold", "days_ahead", "reason"]
     list_filter = [
         ("outcome", ChoicesDropdownFilter),
@@ -48,8 +65,9 @@ class PredictionOutcomeAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
     fields = [
         "prediction",
         ("outcome", "verdict"),
-        ("happened_at", "lead_time", "is_date_censored"),
-        ("brier_30d", "scored_at"),
+        ("happened_at", "days_ahead"),
+        ("is_date_censored", "brier"),
+        "scored_at",
         "reason",
         "last_error",
     ]
@@ -65,7 +83,3 @@ class PredictionOutcomeAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
     @admin.display(description="P(30 d)", ordering="prediction__p_30d")
     def foretold(self, outcome: PredictionOutcome) -> str:
         return percent(outcome.prediction.p_30d)
-
-    @admin.display(description="ahead", ordering="lead_time", empty_value="not known")
-    def days_ahead(self, outcome: PredictionOutcome) -> str | None:
-        return None if outcome.lead_time is None else f"{outcome.lead_time.total_seconds() / 86_400:.1f} d"

@@ -6,12 +6,15 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.formats import localize
+from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from sensors.models import Anomaly, AnomalyStatus, ValidationRule
 from sensors.services.judgement import AlreadySettled, settle_anomaly
+from sensors.unit_signs import with_unit
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedHistoryAdmin, WorkQueueAdmin
 from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
@@ -26,6 +29,7 @@ STATUS_BADGES = {
 
 @admin.register(Anomaly)
 class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+    empty_words = "Nothing out of the ordinary was noticed yet."
     list_display = [
         "started_at",
         "sensor",
@@ -55,7 +59,7 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
                     ("what", "limit"),
                     ("started_at", "ended"),
                     ("peak", "peak_at"),
-                    ("expected", "score"),
+                    ("expected", "distance"),
                     ("detected_at", "batch"),
                 ]
             },
@@ -64,7 +68,7 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
             "How it was judged",
             {
                 "fields": [
-                    ("status_badge", "confidence_in_words"),
+                    ("status", "confidence_in_words"),
                     "reasons_in_words",
                     ("validated_at", "settled_by"),
                 ]
@@ -82,30 +86,34 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
     def what(self, anomaly: Anomaly) -> str:
         return f"{anomaly.get_kind_display()}, too {anomaly.direction}"
 
-    @admin.display(description="ended", empty_value="still going on")
-    def ended(self, anomaly: Anomaly) -> Any:
-        return anomaly.ended_at
+    @admin.display(description="ended")
+    def ended(self, anomaly: Anomaly) -> str:
+        return localize(localtime(anomaly.ended_at)) if anomaly.ended_at else "still going on"
 
     @admin.display(description="peak")
     def peak(self, anomaly: Anomaly) -> str:
-        return f"{anomaly.peak_value:.4g} {anomaly.sensor.unit}"
+        return with_unit(anomaly.peak_value, anomaly.sensor.unit)
 
     @admin.display(description="expected")
     def expected(self, anomaly: Anomaly) -> str:
-        return f"{anomaly.expected_value:.4g} {anomaly.sensor.unit}"
+        return with_unit(anomaly.expected_value, anomaly.sensor.unit)
+
+    @admin.display(description="distance from normal (0 to 1)")
+    def distance(self, anomaly: Anomaly) -> str:
+        return f"{anomaly.score:.2f}"
 
     @display(description="status", ordering="status", label=STATUS_BADGES)
     def status_badge(self, anomaly: Anomaly) -> tuple[str, str]:
         return anomaly.status, anomaly.get_status_display()
 
-    @admin.display(description="confidence", ordering="confidence", empty_value="not judged yet")
-    def confidence_in_words(self, anomaly: Anomaly) -> str | None:
-        return None if anomaly.confidence is None else f"{anomaly.confidence:.0%}"
+    @admin.display(description="confidence", ordering="confidence")
+    def confidence_in_words(self, anomaly: Anomaly) -> str:
+        return "not judged yet" if anomaly.confidence is None else f"{anomaly.confidence:.0%}"
 
-    @admin.display(description="reasons", empty_value="not judged yet")
-    def reasons_in_words(self, anomaly: Anomaly) -> str | None:
+    @admin.display(description="reasons")
+    def reasons_in_words(self, anomaly: Anomaly) -> str:
         if not anomaly.reasons:
-            return None
+            return "not judged yet"
         return render_to_string("admin/sensors/reasons.html", {"anomaly": anomaly})
 
     def has_settle_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:

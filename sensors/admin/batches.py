@@ -11,6 +11,7 @@ from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, WorkQueue
 
 @admin.register(ReadingBatch)
 class ReadingBatchAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
+    empty_words = "No readings came in yet. Integrators post them with an API key."
     view_role = Role.MANAGER
     list_display = [
         "received_at",
@@ -41,9 +42,9 @@ class ReadingBatchAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
         "last_error",
     ]
 
-    @admin.display(description="sent by", ordering="api_key", empty_value="the service itself")
-    def sender(self, batch: ReadingBatch) -> str | None:
-        return batch.api_key.name if batch.api_key else None
+    @admin.display(description="sent by", ordering="api_key")
+    def sender(self, batch: ReadingBatch) -> str:
+        return batch.api_key.name if batch.api_key else "the service itself"
 
     @display(description="detection", label={"stuck": "danger", "waiting": "info", "done": "success"})
     def detection(self, batch: ReadingBatch) -> str:

@@ -14,6 +14,7 @@ from unfold.decorators import display
 from equipment.admin import name_classes
 from equipment.models import FailureMode
 from sensors.models import Level, Limit, Reading, Sensor
+from sensors.unit_signs import with_unit
 from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin, ScopedModelForm, ScopedTabularInline
 
 PLOT_DAYS = ["1", "7", "30", "90"]
@@ -96,7 +97,7 @@ class SensorAdmin(ScopedHistoryAdmin):
 
     @admin.display(description="newest value", empty_value="no readings yet")
     def newest_value(self, sensor: Sensor) -> str | None:
-        return f"{sensor.latest.value:.4g} {sensor.unit}" if hasattr(sensor, "latest") else None
+        return with_unit(sensor.latest.value, sensor.unit) if hasattr(sensor, "latest") else None
 
     @admin.display(description="measured at", ordering="latest__ts", empty_value="")
     def newest_at(self, sensor: Sensor) -> datetime | None:
@@ -149,6 +150,7 @@ class SensorAdmin(ScopedHistoryAdmin):
 class LimitAdmin(ScopedHistoryAdmin):
     """All limits at a glance, with who changed which, when. They are made on their sensor's page."""
 
+    empty_words = "No sensor has a limit yet. Limits are set on the page of their sensor."
     add_role = None
     list_display = ["sensor", "level_badge", "bound", "failure_mode", "on_delay_s", "is_active"]
     list_filter = [
@@ -170,7 +172,7 @@ class LimitAdmin(ScopedHistoryAdmin):
 
     @admin.display(description="value", ordering="value")
     def bound(self, limit: Limit) -> str:
-        return f"{limit.value:g} {limit.sensor.unit}"
+        return with_unit(limit.value, limit.sensor.unit)
 
     def formfield_for_foreignkey(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)

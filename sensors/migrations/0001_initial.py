@@ -241,7 +241,7 @@ class Migration(migrations.Migration):
                 ('score', models.FloatField(help_text='From 0 to 1: how far from normal.')),
                 ('detector_version', models.CharField(max_length=10)),
                 ('detected_at', models.DateTimeField(default=smartmaint.clock.now)),
-                ('status', models.CharField(choices=[('detected', 'Detected'), ('credible', 'Credible'), ('suspected_false', 'Suspected False'), ('needs_a_look', 'Needs A Look')], default='detected', max_length=20)),
+                ('status', models.CharField(choices=[('detected', 'Detected'), ('credible', 'Credible'), ('suspected_false', 'Suspected false'), ('needs_a_look', 'Needs a look')], default='detected', max_length=20)),
                 ('confidence', models.FloatField(blank=True, null=True)),
                 ('reasons', models.JSONField(blank=True, default=list, help_text='Each rule that counted: its words and its adjustment.')),
                 ('validated_at', models.DateTimeField(blank=True, null=True)),
@@ -277,7 +277,7 @@ class Migration(migrations.Migration):
             name='AnomalyFinding',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('verdict', models.CharField(choices=[('confirmed_as_predicted', 'Confirmed As Predicted'), ('confirmed_another_mode', 'Confirmed Another Mode'), ('early', 'early: a potential failure was found'), ('no_fault_found', 'No Fault Found'), ('sensor_fault', 'Sensor Fault'), ('duplicate', 'Duplicate'), ('deferred', 'Deferred'), ('not_inspected', 'Not Inspected'), ('failed_before_repair', 'Failed Before Repair')], max_length=30)),
+                ('verdict', models.CharField(choices=[('confirmed_as_predicted', 'Confirmed as predicted'), ('confirmed_another_mode', 'Confirmed, another mode'), ('early', 'Early: a potential failure was found'), ('no_fault_found', 'No fault found'), ('sensor_fault', 'Sensor fault'), ('duplicate', 'Duplicate'), ('deferred', 'Deferred'), ('not_inspected', 'Not inspected'), ('failed_before_repair', 'Failed before repair')], max_length=30)),
                 ('found_at', models.DateTimeField()),
                 ('anomaly', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='finding', to='sensors.anomaly')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization', verbose_name='organisation')),
@@ -321,6 +321,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='readingbatch',
             constraint=models.UniqueConstraint(fields=('id', 'organization'), name='readingbatch_in_organization'),
+        ),
+        migrations.AddConstraint(
+            model_name='readingbatch',
+            constraint=smartmaint.accounts.scoping.SameOrganization(field='api_key', name='readingbatch_key_same_organization'),
         ),
         migrations.AddConstraint(
             model_name='anomaly',

@@ -60,8 +60,8 @@ class DetectorState(OrganizationOwned):
 class AnomalyStatus(models.TextChoices):
     DETECTED = "detected"
     CREDIBLE = "credible"
-    SUSPECTED_FALSE = "suspected_false"
-    NEEDS_A_LOOK = "needs_a_look"
+    SUSPECTED_FALSE = "suspected_false", "Suspected false"
+    NEEDS_A_LOOK = "needs_a_look", "Needs a look"
 
 
 class AnomalyQuerySet(ScopedQuerySet, PendingWorkQuerySet):

@@ -118,6 +118,7 @@ class ReadingBatch(OrganizationOwned, PendingWork):
                 condition=Q(received=F("inserted") + F("updated") + F("unchanged") + F("rejected")),
                 name="readingbatch_counts",
             ),
+            SameOrganization(field="api_key", name="readingbatch_key_same_organization"),
             inside_organization(),
         ]
 

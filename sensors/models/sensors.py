@@ -175,5 +175,7 @@ class Limit(OrganizationOwned):
             below = rank(Level(other.level)) < rank(Level(self.level))
             if other.level != self.level and below != (other.value < self.value):
                 raise ValidationError(
-                    {"value": f"It must be {'above' if below else 'below'} the {other.get_level_display()} limit."}
+                    {
+                        "value": f"It must be {'above' if below else 'below'} the {other.get_level_display()} limit."
+                    }
                 )

@@ -16,6 +16,7 @@ from bokeh.plotting import figure
 from sensors.models import Level
 from sensors.plots.series import Series
 from sensors.storage import moment
+from sensors.unit_signs import unit_sign
 
 HEIGHT = 320
 # Room above and below what is drawn, as a share of its range.
@@ -67,7 +68,7 @@ class Canvas:
     def __init__(
         self, *, begin: datetime, end: datetime, zone: ZoneInfo, quantity: str, unit: str, look: Look
     ) -> None:
-        self.zone, self.look, self.unit = zone, look, unit
+        self.zone, self.look, self.unit = zone, look, unit_sign(unit)
         self.begin, self.end = begin, end
         self.heights: list[float] = []
         self.figure = figure(
@@ -77,7 +78,7 @@ class Canvas:
             x_range=Range1d(self.at(begin), self.at(end)),
             y_range=Range1d(0, 1),
             x_axis_label=f"time in {zone.key}",
-            y_axis_label=f"{quantity} ({unit})",
+            y_axis_label=f"{quantity} ({self.unit})" if self.unit else quantity,
             tools="xpan,xwheel_zoom,xbox_zoom,reset,save",
             # Nothing is on by itself: on a phone a finger over the plot scrolls the page.
             active_drag=None,
@@ -85,7 +86,7 @@ class Canvas:
             toolbar_location="above",
         )
         self.figure.toolbar.logo = None
-        self.figure.add_layout(Legend(orientation="horizontal", margin=0, padding=2), "above")
+        self.figure.add_layout(Legend(orientation="horizontal", ncols=3, margin=0, padding=2), "above")
         self._paint()
 
     def _paint(self) -> None:
@@ -174,6 +175,7 @@ class Canvas:
         """A shaded stretch of time; without an end it goes on."""
         self.figure.add_layout(
             BoxAnnotation(
+                level="underlay",
                 left=self.at(max(begin, self.begin)),
                 right=self.at(min(end or self.end, self.end)),
                 fill_color=color,
@@ -197,7 +199,7 @@ class Canvas:
 
 
 def level_label(level: str, value: float, unit: str) -> str:
-    return f"{Level(level).label} {value:g} {unit}"
+    return f"{Level(level).label} {value:g} {unit_sign(unit)}".rstrip()
 
 
 def draw_repairs(canvas: Canvas, started_at: Sequence[datetime]) -> None:

@@ -8,6 +8,7 @@ from django.db.models import Q
 from sensors.models import Anomaly, AnomalyStatus, Limit, Sensor
 from sensors.plots.canvas import LIGHT, Canvas, Look, draw_repairs, level_label
 from sensors.plots.series import Series, read_series
+from sensors.unit_signs import with_unit
 from smartmaint import clock
 
 BEFORE_ANOMALY = timedelta(days=2)
@@ -65,6 +66,6 @@ def describe(series: Series, sensor: Sensor) -> str:
         return f"{name}: no readings in this time." if latest else f"{name}: no readings yet."
     lowest, highest = series.extremes()
     return (
-        f"{name}: {sensor.quantity} between {lowest:.4g} and {highest:.4g} {sensor.unit}, "
-        f"{series.values[-1]:.4g} {sensor.unit} at the end."
+        f"{name}: {sensor.quantity} between {lowest:.4g} and {with_unit(highest, sensor.unit)}, "
+        f"{with_unit(series.values[-1], sensor.unit)} at the end."
     )

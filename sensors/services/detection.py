@@ -41,6 +41,12 @@ class SensorDetection:
     sensor: Sensor
     state: DetectorState
     excursions: list[Excursion]
+    quiet_until_us: int | None
+
+    def may_open_anomaly(self, excursion: Excursion) -> bool:
+        if self.quiet_until_us is None:
+            return False
+        return excursion.ended_us is None or excursion.ended_us > self.quiet_until_us
 
 
 def detect_in_batches(batches: Sequence[ReadingBatch]) -> list[list[SensorDetection]]:
@@ -80,7 +86,8 @@ def _detect_in_sensor(sensor: Sensor, touched: Touched) -> SensorDetection:
     return SensorDetection(
         touched=touched,
         sensor=sensor,
-        excursions=_to_tell(excursions, touched, told_until),
+        excursions=excursions,
+        quiet_until_us=_quiet_until_us(touched, told_until),
         state=DetectorState(
             sensor=sensor,
             organization_id=sensor.organization_id,
@@ -99,17 +106,15 @@ def _recall(state: DetectorState | None, baseline: datetime | None) -> tuple[Mem
     return None, baseline
 
 
-def _to_tell(excursions: list[Excursion], touched: Touched, told_until: datetime | None) -> list[Excursion]:
-    """Excursions to keep: history pages nobody, and what was scored before is not told again."""
+def _quiet_until_us(touched: Touched, told_until: datetime | None) -> int | None:
+    """Excursions that were over by then open no anomaly: history pages nobody, and nothing is told twice.
+
+    None when all that came is history: then not even an excursion that is still going on opens one.
+    """
     historical_until_us = touched.historical_until_us or 0
     if touched.last_us <= historical_until_us:
-        return []
-    quiet_until_us = max(historical_until_us, storage.microseconds(told_until) if told_until else 0)
-    return [
-        excursion
-        for excursion in excursions
-        if excursion.ended_us is None or excursion.ended_us > quiet_until_us
-    ]
+        return None
+    return max(historical_until_us, storage.microseconds(told_until) if told_until else 0)
 
 
 def _limit_specs(sensor: Sensor) -> list[LimitSpec]:
@@ -134,15 +139,16 @@ def keep_detections(batch: ReadingBatch, detections: list[SensorDetection]) -> N
             touched.sensor_id, first=storage.moment(touched.first_us), last=storage.moment(touched.last_us)
         )
         for excursion in detection.excursions:
-            _keep_anomaly(batch, detection.sensor, excursion)
+            _keep_anomaly(batch, detection, excursion)
 
 
-def _keep_anomaly(batch: ReadingBatch, sensor: Sensor, excursion: Excursion) -> None:
+def _keep_anomaly(batch: ReadingBatch, detection: SensorDetection, excursion: Excursion) -> None:
     """Insert an excursion as an anomaly, or bring the one that stands for it up to date."""
+    sensor = detection.sensor
     started_at = storage.moment(excursion.started_us)
     same_kind = Anomaly.objects.filter(sensor=sensor, kind=excursion.kind, direction=excursion.direction)
     anomaly = same_kind.filter(started_at=started_at).first()
-    if anomaly is None:
+    if anomaly is None and detection.may_open_anomaly(excursion):
         same_kind.open().filter(started_at__lt=started_at).update(ended_at=started_at)
         anomaly = Anomaly(
             organization_id=sensor.organization_id,
@@ -157,7 +163,7 @@ def _keep_anomaly(batch: ReadingBatch, sensor: Sensor, excursion: Excursion) -> 
         anomaly.mark_due()
         anomaly.save()
         anomaly_detected.send(sender=Anomaly, anomaly=anomaly)
-    elif anomaly.ended_at is None:
+    elif anomaly is not None and anomaly.ended_at is None:
         if excursion.level != anomaly.level:
             _judge_again(anomaly)
         _describe(anomaly, sensor, excursion)

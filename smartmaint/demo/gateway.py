@@ -66,7 +66,9 @@ class Gateway:
                 return json.load(answer)
         except HTTPError as error:
             reason = f"{error.code} {_detail(error)}"
-            comes_back = error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code == HTTPStatus.TOO_MANY_REQUESTS
+            comes_back = (
+                error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code == HTTPStatus.TOO_MANY_REQUESTS
+            )
             raise (ServerAway if comes_back else Refused)(reason) from error
         except (OSError, HTTPException) as error:
             raise ServerAway(str(getattr(error, "reason", error))) from error

@@ -21,8 +21,10 @@ from smartmaint.demo.replay import Replay, do_pending_work, history_in_domain_ti
 from smartmaint.demo.telling import WATCHED_DAYS, Telling
 
 OPERATOR = "operator"
+KEY = "Demo gateway"
+KEY_WHILE_LOADING = "Demo gateway, while the demo is loaded"
 
-# The first words on a screen while the demo loads, and how many readings have been stored since the last call.
+# What happens now, in words; and how many readings were stored since the last call.
 OnStep = Callable[[str], None]
 OnStored = Callable[[int], None]
 
@@ -36,15 +38,15 @@ class State(Enum):
 
 
 def state_of_demo(plans: Sequence[OrganisationPlan]) -> State:
-    """Organisations of the demo are inactive until all of them are loaded."""
-    flags = list(_organizations(plans).values_list("is_active", flat=True))
-    if not flags:
-        return State.ABSENT
-    return State.COMPLETE if len(flags) == len(plans) and all(flags) else State.INCOMPLETE
+    """Told by the name of the integrator's key, which nobody else's organisation of the same name has."""
+    keys = ApiKey.objects.filter(organization__in=_organizations(plans))
+    if keys.filter(name=KEY_WHILE_LOADING).exists():
+        return State.INCOMPLETE
+    return State.COMPLETE if keys.filter(name=KEY).exists() else State.ABSENT
 
 
 def remove_demo(plans: Sequence[OrganisationPlan]) -> None:
-    """Take away what a load left that was cut short."""
+    """Take away what a load that was cut short has left."""
     remove_organizations(list(_organizations(plans)))
 
 
@@ -81,18 +83,26 @@ def load_demo(
             request_due_predictions()
             for organization in _organizations(plans):
                 do_pending_work(organization)
-    _organizations(plans).update(is_active=True)
+    _open(plans, logins)
     return logins
+
+
+@transaction.atomic
+def _open(plans: Sequence[OrganisationPlan], logins: Logins) -> None:
+    """All is there: let people and gateways in, and the operator, if there was none."""
+    if any(login.username == OPERATOR for login in logins.people):
+        User.objects.create_superuser(username=OPERATOR, password=logins.password)
+    _organizations(plans).update(is_active=True)
+    ApiKey.objects.filter(organization__in=_organizations(plans), name=KEY_WHILE_LOADING).update(name=KEY)
 
 
 @transaction.atomic
 def _build(plans: Sequence[OrganisationPlan], *, epoch_us: int) -> Logins:
     password = new_password()
     first, *_ = [build_organization(plan, password=password) for plan in plans]
-    _, secret = issue_api_key(organization=first, name="Demo gateway", scopes=[Scope.INGEST, Scope.READ])
+    _, secret = issue_api_key(organization=first, name=KEY_WHILE_LOADING, scopes=[Scope.INGEST, Scope.READ])
     people = [login for plan in plans for login in _people(plan)]
     if not User.objects.filter(is_superuser=True).exists():
-        User.objects.create_superuser(username=OPERATOR, password=password)
         people.append(Login(OPERATOR, "", "operator", "(the whole service)"))
     return Logins(password=password, api_key=secret, epoch_us=epoch_us, people=tuple(people))
 

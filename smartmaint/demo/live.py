@@ -1,12 +1,13 @@
 """Live readings: what the plant measures now, posted by the gateway, and the fault that makes a story of it."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from sensors.storage import microseconds
+from smartmaint import clock
 from smartmaint.demo.batching import in_requests
 from smartmaint.demo.blueprint import MachinePlan, OrganisationPlan, SensorPlan
 from smartmaint.demo.gateway import Gateway
@@ -34,14 +35,14 @@ class LivePlant:
     def begin_fault(self, *, is_there_already: bool) -> None:
         """Let the fault build up from now on, or go on in full where it was left."""
         full_after_us = round((LIVE_QUIET_S + LIVE_RISE_S) * SECOND_US) if is_there_already else 0
-        self.fault_since_us = now_us() - full_after_us
+        self.fault_since_us = microseconds(clock.now()) - full_after_us
 
     def end_fault(self) -> None:
         self.fault_since_us = None
 
     def catch_up(self) -> Iterator[int]:
         """Post what was measured since the last stored readings as historical; yields how many at a time."""
-        until_us = now_us()
+        until_us = microseconds(clock.now())
         since_us = {row["key"]: _after_latest(row) for row in self.gateway.sensors()}
         series = [
             (
@@ -58,7 +59,7 @@ class LivePlant:
 
     def post_now(self) -> tuple[dict[str, Any], float]:
         """Post a reading of each sensor; returns the receipt and what the sensor of the story measured."""
-        ts_us = np.array([now_us()], dtype=np.int64)
+        ts_us = np.array([microseconds(clock.now())], dtype=np.int64)
         series = [
             (sensor.key, self._measure(machine, sensor, ts_us)) for machine, sensor in self.plan.sensors
         ]
@@ -118,11 +119,6 @@ class LiveStory:
             self.is_booking_told = True
             self.say(f"Log in as {task['technician']} to start {task['number']} and to say what you found.")
         self.has_task = task is not None
-
-
-def now_us() -> int:
-    """The wall clock in microseconds since 1970."""
-    return microseconds(datetime.now(UTC))
 
 
 def _after_latest(sensor: dict[str, Any]) -> int | None:

@@ -139,12 +139,14 @@ def test_choosing_needs_a_log_in(client, organization):
     assert client.get("/switch-organization/")["Location"] == "/login/?next=/switch-organization/"
 
 
+@pytest.mark.urls("smartmaint.urls")
 def test_the_security_policy_allows_evaluation_in_the_admin_only(manager_client):
     assert "unsafe-eval" in manager_client.get("/admin/")["Content-Security-Policy"]
     policy = manager_client.get("/switch-organization/")["Content-Security-Policy"]
     assert ("unsafe-eval" in policy, "script-src" in policy) == (False, False)
 
 
+@pytest.mark.urls("smartmaint.urls")
 def test_the_admin_opens_by_role(
     client, viewer_client, technician_client, manager_client, org_admin_client, operator_client
 ):

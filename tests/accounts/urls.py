@@ -25,7 +25,15 @@ from smartmaint.accounts.scoped_admin import (
 )
 from smartmaint.admin_site import SmartMaintAdminSite
 
-site = SmartMaintAdminSite(name="admin")
+
+class SmallSite(SmartMaintAdminSite):
+    """The product's site without its menu, whose pages are not all here."""
+
+    def get_sidebar_list(self, request: HttpRequest) -> list[dict]:
+        return []
+
+
+site = SmallSite(name="admin")
 
 
 class EquipmentInline(ScopedTabularInline):

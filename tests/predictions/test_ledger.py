@@ -118,7 +118,11 @@ def test_a_failing_series_stops_no_other(plant):
 )
 def test_what_was_foretold_is_never_changed(plant, change):
     foretell(plant)
-    with pytest.raises(IntegrityError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(IntegrityError, match="never changed"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(change)
 
 

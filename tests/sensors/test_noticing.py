@@ -103,6 +103,14 @@ def test_an_excursion_that_history_left_open_is_told_when_live_readings_go_on(pl
     assert told() == [("limit", "H", 8.1, None)]
 
 
+def test_an_anomaly_ends_also_when_its_end_comes_late_as_history(plant, start):
+    post(plant.sensor, [2.0, 8.0], last_at=start)
+    detect_anomalies()
+    post(plant.sensor, [8.2, 2.0], last_at=start + 2 * FIVE, historical=True)
+    detect_anomalies()
+    assert told() == [("limit", "H", 8.2, start + 2 * FIVE)]
+
+
 def test_a_sensor_unlike_its_own_past_is_noticed(plant, start):
     sensor = make_sensor(plant.machine, "pump-7/current", quantity="current", unit="A")
     hours = np.arange(12 * 24 * 14) / 12

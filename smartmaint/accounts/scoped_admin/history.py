@@ -14,8 +14,8 @@ from smartmaint.accounts.scoped_admin.rows import sees_all
 class ScopedHistoryAdmin(SimpleHistoryAdmin, ScopedModelAdmin):
     """Who changed what, when, and going back to an earlier version.
 
-    simple-history reads its own tables, past the admin's queryset, and lets whoever may look also revert:
-    both are closed here.
+    simple-history reads its own tables, past the admin's queryset, and lets whoever may look also revert, even
+    where it hides the button: all of that is closed here.
     """
 
     def get_history_queryset(
@@ -28,6 +28,7 @@ class ScopedHistoryAdmin(SimpleHistoryAdmin, ScopedModelAdmin):
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict | None = None
     ) -> HttpResponse:
         row = self.own_row(request, object_id)
-        if request.method == "POST" and not self.has_change_permission(request, row):
+        may_revert = self.has_change_permission(request, row) and not self.revert_disabled(request, row)
+        if request.method == "POST" and not may_revert:
             raise PermissionDenied
         return super().history_form_view(request, object_id, version_id, extra_context)

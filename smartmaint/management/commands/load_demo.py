@@ -49,7 +49,7 @@ class Command(BaseCommand):
             self.stdout.write("A load of the demo was cut short: it starts anew.")
             remove_demo(ORGANISATIONS)
         total = sum(len(plan.sensors) for plan in ORGANISATIONS) * days * READINGS_A_DAY
-        with tqdm(total=total, unit=" readings", unit_scale=True, file=self.stderr, disable=None) as bar:
+        with tqdm(total=total, unit=" readings", unit_scale=True, disable=None) as bar:
             try:
                 return load_demo(
                     ORGANISATIONS,

@@ -66,7 +66,6 @@ class Command(BaseCommand):
                 plant.catch_up(),
                 desc="Catching up",
                 unit=" requests",
-                file=self.stderr,
                 disable=None,
                 leave=False,
             )

@@ -1,7 +1,6 @@
-"""How a probability of failure looks: a badge, and words that do not claim more than is known."""
+"""How a probability of failure is told: a level, and words that do not claim more than is known."""
 
 HIGH_FROM, MEDIUM_FROM = 0.5, 0.1
-RISK_BADGES = {"high": "danger", "medium": "warning", "low": "success"}
 
 
 def risk_level(probability: float | None) -> str:
@@ -14,11 +13,11 @@ def risk_level(probability: float | None) -> str:
 
 
 def percent(probability: float | None) -> str:
-    """A probability in words. No future of those that were drawn is not the same as none at all."""
+    """A probability (0 to 1) in per cent. A share of simulated futures is never called certain."""
     if probability is None:
         return "not known"
     if probability < 0.01:
         return "under 1 %"
-    if 0.99 < probability < 1:
+    if probability > 0.99:
         return "over 99 %"
     return f"{probability * 100:.0f} %"

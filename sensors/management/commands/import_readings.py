@@ -1,0 +1,126 @@
+"""Imports readings from a long CSV file, however large, with a report of the lines that were refused."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from sensors.ingest.formats.csv import Columns, read_blocks
+from sensors.ingest.parsed import MalformedBody, ParsedReadings, Refusal
+from sensors.services.ingest import ingest_readings
+from smartmaint.accounts.models import Organization, validate_time_zone
+
+REFUSALS_SHOWN = 20
+COUNTED = ("received", "inserted", "updated", "unchanged", "rejected")
+
+
+class Command(BaseCommand):
+    help = (
+        "Imports readings from a CSV file with a header and one reading a line: sensor, ts, value and, where there "
+        "are such columns, quality and unit. What is stored already stays as it is, so an import that was cut short "
+        "is simply started again. Exit status 1 when a line was refused."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, help="the CSV file, in UTF-8")
+        parser.add_argument("--organization", required=True, metavar="SLUG", help="whose sensors these are")
+        kind = parser.add_mutually_exclusive_group()
+        kind.add_argument(
+            "--historical", action="store_true", default=True, help="old data, pages nobody (default)"
+        )
+        kind.add_argument(
+            "--live", action="store_false", dest="historical", help="as if a gateway had posted it"
+        )
+        parser.add_argument("--zone", metavar="ZONE", help="time zone of timestamps without an offset")
+        parser.add_argument(
+            "--errors", type=Path, metavar="FILE", help="write every refused line's number and reason"
+        )
+        for column in Columns.__dataclass_fields__:
+            name = "time" if column == "ts" else column
+            parser.add_argument(
+                f"--{name}-column", default=column, dest=column, metavar="NAME", help=f"default: {column}"
+            )
+
+    def handle(self, *args: object, file: Path, **options: Any) -> None:
+        organization = _organization(options["organization"])
+        zone = _zone(options["zone"])
+        columns = Columns(**{column: options[column] for column in Columns.__dataclass_fields__})
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(file.open("rb"))
+                report = options["errors"] and stack.enter_context(
+                    options["errors"].open("w", encoding="utf-8", newline="")
+                )
+            except OSError as error:
+                raise CommandError(f"{error.filename}: {error.strerror}.") from error
+            try:
+                blocks = read_blocks(stream, columns=columns, zone=zone, historical=options["historical"])
+                counts = self._import(organization, stream, blocks, report)
+            except MalformedBody as error:
+                raise CommandError(f"{file}: {error.detail}") from error
+            except KeyboardInterrupt as error:
+                raise CommandError(
+                    "Stopped; the same command goes on where it was.", returncode=130
+                ) from error
+        self._conclude(counts, options["errors"])
+
+    def _import(
+        self,
+        organization: Organization,
+        stream: BinaryIO,
+        blocks: Iterable[ParsedReadings],
+        report: TextIO | None,
+    ) -> Counter[str]:
+        """Store block by block; returns how many lines were received, inserted, updated, unchanged, rejected."""
+        counts: Counter[str] = Counter()
+        if report:
+            csv.writer(report).writerow(["line", "code", "detail"])
+        size = os.fstat(stream.fileno()).st_size
+        with tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
+            for parsed in blocks:
+                receipt = ingest_readings(organization=organization, parsed=parsed)
+                if report:
+                    rows = ((one.index, one.code, one.detail) for one in receipt.refusals)
+                    csv.writer(report).writerows(rows)
+                else:
+                    self._show(receipt.refusals[: max(0, REFUSALS_SHOWN - counts["rejected"])])
+                counts.update({name: getattr(receipt, name) for name in COUNTED})
+                bar.update(stream.tell() - bar.n)
+        return counts
+
+    def _show(self, refusals: list[Refusal]) -> None:
+        for refusal in refusals:
+            self.stdout.write(f"line {refusal.index}: {refusal.code}: {refusal.detail}")
+
+    def _conclude(self, counts: Counter[str], errors: Path | None) -> None:
+        told = ", ".join(f"{counts[name]:,} {name}" for name in COUNTED[1:])
+        self.stdout.write(f"{counts['received']:,} readings: {told}")
+        if counts["rejected"]:
+            where = f"{errors} tells why" if errors else "--errors FILE writes down why"
+            raise CommandError(f"Refused lines: {counts['rejected']:,}; {where}.")
+
+
+def _organization(slug: str) -> Organization:
+    try:
+        return Organization.objects.get(slug=slug, is_active=True)
+    except Organization.DoesNotExist as error:
+        known = ", ".join(Organization.objects.filter(is_active=True).values_list("slug", flat=True))
+        raise CommandError(f"There is no organisation {slug!r}; there are: {known or 'none'}.") from error
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
+    try:
+        validate_time_zone(name)
+    except ValidationError as error:
+        raise CommandError(f"--zone: {error.message}") from error
+    return ZoneInfo(name)

@@ -1,0 +1,165 @@
+import csv
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from equipment.models import Equipment, EquipmentClass, Site
+from sensors.models import Reading, ReadingBatch, Sensor
+from smartmaint import clock
+
+
+@pytest.fixture
+def sensor(organization) -> Sensor:
+    equipment = Equipment.objects.create(
+        organization=organization,
+        site=Site.objects.create(organization=organization, name="Works"),
+        equipment_class=EquipmentClass.objects.for_organization(organization).get(code="PU"),
+        tag="pump-7",
+        name="Pump 7",
+    )
+    return Sensor.objects.create(
+        organization=organization, equipment=equipment, key="pump-7/flow", quantity="volume flow", unit="m3/h"
+    )
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes a file of lines and returns its path."""
+
+    def write(*lines: str, encoding: str = "utf-8"):
+        path = tmp_path / "readings.csv"
+        path.write_text("\n".join(lines), encoding=encoding)
+        return path
+
+    return write
+
+
+def import_file(path, *, organization: str = "riverside-foods", **options) -> str:
+    lines = StringIO()
+    call_command("import_readings", path, organization=organization, stdout=lines, **options)
+    return lines.getvalue()
+
+
+def hour(number: int) -> str:
+    return (clock.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=number)).isoformat()
+
+
+def test_readings_are_stored_as_history_in_the_sensors_unit(sensor, file):
+    path = file(
+        "sensor,ts,value,unit",
+        f"pump-7/flow,{hour(2)},10,m3/h",
+        f"pump-7/flow,{hour(1)},1,m3/min",
+    )
+
+    printed = import_file(path)
+
+    assert list(Reading.objects.values_list("value", flat=True)) == pytest.approx([10, 60])
+    assert ReadingBatch.objects.get().is_historical
+    assert "2 readings: 2 inserted, 0 updated, 0 unchanged, 0 rejected" in printed
+
+
+def test_an_import_that_is_started_again_changes_nothing(sensor, file):
+    path = file("sensor,ts,value", *(f"pump-7/flow,{hour(number)},{number}" for number in range(1, 30)))
+    import_file(path)
+
+    printed = import_file(path)
+
+    assert "29 readings: 0 inserted, 0 updated, 29 unchanged, 0 rejected" in printed
+    assert Reading.objects.count() == 29
+    assert ReadingBatch.objects.pending().count() == 1
+
+
+def test_live_readings_are_not_history(sensor, file):
+    import_file(file("sensor,ts,value", f"pump-7/flow,{hour(1)},1"), historical=False)
+
+    assert not ReadingBatch.objects.get().is_historical
+
+
+def test_refused_lines_are_reported_by_number_and_the_rest_is_stored(sensor, file, tmp_path):
+    path = file(
+        "sensor,ts,value,unit",
+        f"pump-7/flow,{hour(1)},1,m3/h",
+        f"pump-9/flow,{hour(1)},1,m3/h",
+        f"pump-7/flow,{hour(2)},much,m3/h",
+        f"pump-7/flow,{hour(3)},1,Cel",
+        "pump-7/flow,1999-01-01T00:00:00Z,1,m3/h",
+    )
+    errors = tmp_path / "errors.csv"
+
+    with pytest.raises(CommandError, match=r"Refused lines: 4; .*errors\.csv tells why") as refused:
+        import_file(path, errors=errors)
+
+    assert refused.value.returncode == 1
+    assert Reading.objects.count() == 1
+    with errors.open(newline="") as report:
+        header, *rows = csv.reader(report)
+    assert header == ["line", "code", "detail"]
+    assert [row[:2] for row in rows] == [
+        ["3", "unknown_sensor"],
+        ["4", "invalid_value"],
+        ["5", "unit_mismatch"],
+        ["6", "timestamp_out_of_range"],
+    ]
+
+
+def test_without_a_report_file_the_first_refusals_are_printed(sensor, file):
+    printed = StringIO()
+    path = file("sensor,ts,value", *(f"nobody,{hour(number)},1" for number in range(1, 31)))
+
+    with pytest.raises(CommandError, match="Refused lines: 30"):
+        call_command("import_readings", path, organization="riverside-foods", stdout=printed)
+
+    lines = printed.getvalue().splitlines()
+    assert lines[0] == 'line 2: unknown_sensor: There is no sensor "nobody".'
+    assert lines[19].startswith("line 21:")
+    assert lines[20] == "30 readings: 0 inserted, 0 updated, 0 unchanged, 30 rejected"
+
+
+def test_columns_and_the_zone_of_local_times_are_options(sensor, file):
+    path = file("Zeit;Messstelle;Wert", "2026-07-01 12:00;pump-7/flow;5")
+
+    call_command(
+        "import_readings",
+        path,
+        "--organization=riverside-foods",
+        "--zone=Europe/Berlin",
+        "--time-column=Zeit",
+        "--sensor-column=Messstelle",
+        "--value-column=Wert",
+        stdout=StringIO(),
+    )
+
+    assert Reading.objects.get().ts.isoformat() == "2026-07-01T10:00:00+00:00"
+
+
+def test_another_organisations_sensors_are_unknown(sensor, other_organization, file):
+    path = file("sensor,ts,value", f"pump-7/flow,{hour(1)},1")
+
+    with pytest.raises(CommandError, match="Refused lines: 1;"):
+        import_file(path, organization="northwind-quarry")
+    assert not Reading.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"organization": "nobody"}, "no organisation 'nobody'; there are: riverside-foods"),
+        ({"zone": "Mars/Olympus"}, "no time zone"),
+        ({"errors": "/nowhere/errors.csv"}, "/nowhere/errors.csv: No such file"),
+        ({"ts": "time"}, "no column 'time'"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_told_in_one_line(sensor, file, options, words):
+    options = {name: Path(value) if name == "errors" else value for name, value in options.items()}
+    with pytest.raises(CommandError, match=words):
+        import_file(file("sensor,ts,value", f"pump-7/flow,{hour(1)},1"), **options)
+
+
+def test_a_missing_file_and_a_file_in_another_encoding_are_named(sensor, file, tmp_path):
+    with pytest.raises(CommandError, match=r"no\.csv: No such file"):
+        import_file(tmp_path / "no.csv")
+    with pytest.raises(CommandError, match="UTF-16: save it as UTF-8"):
+        import_file(file("sensor,ts,value", encoding="utf-16"))
