@@ -128,6 +128,16 @@ _DESCENDANTS = """
     )
     SELECT id FROM below
 """
+_ANCESTORS = """
+    WITH RECURSIVE above(id, parent_id, height) AS (
+        SELECT id, parent_id, 1 FROM equipment_equipment WHERE id = %s
+        UNION ALL
+        SELECT machine.id, machine.parent_id, height + 1
+        FROM equipment_equipment machine JOIN above ON machine.id = above.parent_id
+    ) CYCLE id SET is_circle USING path
+    SELECT machine.* FROM equipment_equipment machine JOIN above USING (id)
+    WHERE NOT is_circle ORDER BY height DESC
+"""
 
 
 class Equipment(OrganizationOwned):
@@ -176,11 +186,7 @@ class Equipment(OrganizationOwned):
 
     def ancestors(self) -> list["Equipment"]:
         """The way up the tree, the top first, without the machine itself."""
-        path, node = [], self.parent
-        while node is not None:
-            path.insert(0, node)
-            node = node.parent
-        return path
+        return list(Equipment.objects.raw(_ANCESTORS, [self.parent_id]))
 
 
 class KeyRestriction(OrganizationOwned):

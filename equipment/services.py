@@ -48,6 +48,17 @@ def record_failure(*, equipment: Equipment, failure_mode: FailureMode, failed_at
     return failure
 
 
-def withdraw_failure(*, equipment: Equipment, failure_mode: FailureMode, failed_at: datetime) -> None:
-    """Take back a failure that turned out not to have been one."""
-    Failure.objects.filter(equipment=equipment, failure_mode=failure_mode, failed_at=failed_at).delete()
+def withdraw_failure(
+    *, equipment: Equipment, failure_mode: FailureMode, failed_at: datetime, recorded_from: datetime
+) -> Failure | None:
+    """Take back a failure that turned out not to have been one; returns it, or None where there is none.
+
+    One recorded before `recorded_from`, when the finding was told that is taken back now, was somebody else's word: it
+    stays.
+    """
+    failure = Failure.objects.filter(
+        equipment=equipment, failure_mode=failure_mode, failed_at=failed_at, recorded_at__gte=recorded_from
+    ).first()
+    if failure is not None:
+        failure.delete()
+    return failure

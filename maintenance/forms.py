@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -134,21 +135,10 @@ class FindingForm(forms.Form):
         )
         self.fields["failure_mode"].initial = task.failure_mode_id
 
-    def clean(self) -> dict[str, Any]:
-        """The verdict and the mode must say the same of a prediction: it is scored by them."""
-        cleaned = super().clean()
-        verdict, mode = cleaned.get("verdict"), cleaned.get("failure_mode")
-        if mode is None or self.task.prediction_id is None:
-            return cleaned
-        is_foretold = mode.pk == self.task.failure_mode_id
-        if verdict == Verdict.CONFIRMED_ANOTHER_MODE and is_foretold:
-            self.add_error("failure_mode", "This is the mode that was predicted. Choose the one you found.")
-        if verdict == Verdict.CONFIRMED_AS_PREDICTED and not is_foretold:
-            self.add_error(
-                "failure_mode",
-                f"Predicted was {self.task.failure_mode}. Choose that, or the verdict “confirmed another mode”.",
-            )
-        return cleaned
+    def refuse(self, error: ValidationError) -> None:
+        """Show at its field why a finding was not kept; what belongs to no field stands above the form."""
+        for name, messages in error.update_error_dict({}).items():
+            self.add_error(name if name in self.fields else None, messages)
 
     @property
     def finding(self) -> Finding:

@@ -84,7 +84,7 @@ def _heading(job: MaintenanceTask, now: datetime) -> str:
 
 def recently_done(organization: Organization, technician: Technician | None) -> list[MaintenanceLog]:
     """The newest findings, each as it was last corrected."""
-    logs = MaintenanceLog.objects.for_organization(organization).filter(correction__isnull=True)
+    logs = MaintenanceLog.objects.for_organization(organization).current()
     if technician is not None:
         logs = logs.filter(Q(technician=technician) | Q(written_by=technician.user_id))
     return list(
@@ -96,11 +96,7 @@ def recently_done(organization: Organization, technician: Technician | None) -> 
 
 def newest_entry(task: MaintenanceTask) -> MaintenanceLog | None:
     """What holds now of a task's log: the entry that nobody has corrected."""
-    return (
-        task.logs.filter(correction__isnull=True)
-        .select_related("written_by", "failure_mode", "corrects")
-        .first()
-    )
+    return task.logs.current().select_related("written_by", "failure_mode", "corrects").first()
 
 
 def holds_of(task: MaintenanceTask) -> list[Hold]:

@@ -109,12 +109,16 @@ def machine_rows(nodes: Sequence[TreeRow]) -> list[MachineRow]:
 
 
 def newest_predictions(limits: LimitQuerySet) -> list[Prediction]:
-    """The last word on each of these limits, the greatest risk first; a repair makes older words void."""
-    of_limit = Prediction.objects.made().filter(limit=OuterRef("pk")).order_by("-made_at")
+    """The last word on each of these limits, the greatest risk first.
+
+    A repair makes older words void, and so does a newer answer that no prediction is possible.
+    """
+    of_limit = Prediction.objects.settled().filter(limit=OuterRef("pk")).order_by("-made_at", "-id")
     newest = limits.active().annotate(newest=Subquery(of_limit.values("pk")[:1])).values("newest")
     repaired_since = Baseline.objects.filter(sensor=OuterRef("sensor"), started_at__gte=OuterRef("cutoff_at"))
     return list(
-        Prediction.objects.filter(pk__in=newest)
+        Prediction.objects.made()
+        .filter(pk__in=newest)
         .exclude(Exists(repaired_since))
         .select_related("sensor__equipment__site", "limit__failure_mode", "limit__sensor")
         .defer("path", "settings", "input_quality")

@@ -92,7 +92,7 @@ def numbers_of_viewer(organization: Organization) -> list[Number]:
 def gather_overview(organization: Organization) -> Overview:
     tasks = MaintenanceTask.objects.for_organization(organization).select_related("equipment", "failure_mode")
     anomalies = Anomaly.objects.for_organization(organization).to_settle().select_related("sensor__equipment")
-    findings = MaintenanceLog.objects.for_organization(organization).filter(correction__isnull=True)
+    findings = MaintenanceLog.objects.for_organization(organization).current()
     return Overview(
         to_approve=list(tasks.to_approve().order_by("required_by", "id")[:SHOWN]),
         to_look_at=list(anomalies[:SHOWN]),

@@ -28,14 +28,23 @@ class Trigger(models.TextChoices):
     PERSON = "person"
     PERIOD = "period"
 
+    @property
+    def rank(self) -> int:
+        """0 for what comes first."""
+        return list(Trigger).index(self)
+
 
 class PredictionQuerySet(ScopedQuerySet, PendingWorkQuerySet):
     def made(self) -> "PredictionQuerySet":
         return self.filter(status=PredictionStatus.MADE)
 
+    def settled(self) -> "PredictionQuerySet":
+        """Answered: made, or found to be not possible."""
+        return self.exclude(status=PredictionStatus.PENDING)
+
     def newest_per_limit(self) -> "PredictionQuerySet":
-        """The last word on each limit."""
-        newest = self.made().order_by("limit_id", "-made_at", "-id").distinct("limit_id").values("pk")
+        """The last word on each limit: that none is possible any more makes an older probability void."""
+        newest = self.settled().order_by("limit_id", "-made_at", "-id").distinct("limit_id").values("pk")
         return self.filter(pk__in=newest)
 
 
@@ -148,7 +157,10 @@ class PredictionOutcomeQuerySet(ScopedQuerySet, PendingWorkQuerySet):
 
 
 class PredictionOutcome(OrganizationOwned, PendingWork):
-    """What became of a prediction: pending until an agent has scored it."""
+    """What became of a prediction: pending until an agent has scored it.
+
+    A row without `happened_at` is in no queue yet: a task was made from the prediction, and its finding will tell.
+    """
 
     prediction = models.OneToOneField(Prediction, on_delete=models.PROTECT, related_name="outcome")
     verdict = models.CharField(
@@ -157,12 +169,18 @@ class PredictionOutcome(OrganizationOwned, PendingWork):
         blank=True,
         help_text="What people found; empty when the horizon passed.",
     )
-    happened_at = models.DateTimeField(help_text="When it was found, or when the horizon passed.")
+    happened_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it was found, or when the horizon passed; empty while a task is open for it.",
+    )
     outcome = models.CharField(max_length=20, choices=Outcome, blank=True)
     is_date_censored = models.BooleanField(
         default=False, help_text="The work came before the failure: its date is not known."
     )
-    lead_time = models.DurationField(null=True, blank=True, help_text="From the prediction to what happened.")
+    lead_time = models.DurationField(
+        null=True, blank=True, help_text="From the prediction to what was found or failed."
+    )
     brier_30d = models.FloatField(null=True, blank=True, help_text="Squared error of the 30-day probability.")
     reason = models.CharField(max_length=200, blank=True)
     scored_at = models.DateTimeField(null=True, blank=True)
@@ -179,10 +197,19 @@ class PredictionOutcome(OrganizationOwned, PendingWork):
                 name="predictionoutcome_scored_has_time",
             ),
             models.CheckConstraint(
+                condition=Q(happened_at__isnull=False) | Q(outcome="", due_at__isnull=True),
+                name="predictionoutcome_happened_before_scored",
+            ),
+            models.CheckConstraint(
                 condition=Q(verdict="") | Q(verdict__in=Verdict.values), name="predictionoutcome_verdict"
             ),
             SameOrganization(field="prediction", name="predictionoutcome_same_organization"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.prediction}: {self.get_outcome_display() or 'to be scored'}"
+        return f"{self.prediction}: {self.get_outcome_display() or self.waiting_for}"
+
+    @property
+    def waiting_for(self) -> str:
+        """What an outcome that has no score still needs, in words."""
+        return "waits for the finding" if self.happened_at is None else "to be scored"

@@ -1,7 +1,11 @@
 """The agents of sensors: they notice anomalies in new readings, and judge them."""
 
-from django.db.models import Q
+import time
+from datetime import UTC, datetime, timedelta
 
+from django.db.models import Min, Q
+
+from sensors import storage
 from sensors.models import Anomaly, ReadingBatch
 from sensors.services.detection import detect_in_batches, keep_detections
 from sensors.services.judgement import judge_anomaly, validate_anomaly
@@ -9,13 +13,21 @@ from smartmaint.agents import agent
 from smartmaint.locks import session_lock
 from smartmaint.work import Tally, each, run_pending
 
+BUDGET_SECONDS = 5.0
+MONTHS_AHEAD = timedelta(days=62)
+
 
 @agent(every=2)
 def detect_anomalies() -> Tally:
     """Score new readings, one organisation at a time and each by one worker only: a sensor's readings have an order."""
-    tally = Tally()
-    waiting = ReadingBatch.objects.due().order_by("organization").values_list("organization", flat=True)
-    for organization_id in waiting.distinct():
+    tally, deadline = Tally(), time.monotonic() + BUDGET_SECONDS
+    waiting = (
+        ReadingBatch.objects.due().values("organization").annotate(since=Min("due_at")).order_by("since")
+    )
+    for organization_id in waiting.values_list("organization", flat=True):
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
         with session_lock("detect_anomalies", organization_id) as is_ours:
             if is_ours:
                 tally += run_pending(
@@ -24,6 +36,7 @@ def detect_anomalies() -> Tally:
                     settle=keep_detections,
                     order_by=("id",),
                     batch_size=100,
+                    budget_seconds=remaining,
                     only=Q(organization_id=organization_id),
                 )
     return tally
@@ -33,3 +46,11 @@ def detect_anomalies() -> Tally:
 def validate_anomalies() -> Tally:
     """Judge what was detected by rules and history."""
     return run_pending(Anomaly, work=each(judge_anomaly), settle=validate_anomaly)
+
+
+@agent(every=3600)
+def prepare_partitions() -> Tally:
+    """Make the months to come before the first reading of one needs it: making one briefly locks the table."""
+    now_us = storage.microseconds(datetime.now(UTC))
+    storage.make_partitions(now_us, now_us + MONTHS_AHEAD // timedelta(microseconds=1))
+    return Tally()

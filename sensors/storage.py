@@ -3,6 +3,7 @@
 Times travel as int64 microseconds since 1970 (UTC). The table is partitioned by month; months are made on demand.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -14,6 +15,7 @@ from django.db import connection, transaction
 # Below this the array literals of one statement beat the round trips of COPY.
 COPY_FROM_ROWS = 200
 PARTITION_LOCK = 1_203_001
+BLOCK_ROWS = 50_000
 
 _STAGED = """
     SELECT sensor_id, 'epoch'::timestamptz + ts_us * interval '1 microsecond' AS ts, value, quality
@@ -154,15 +156,18 @@ def _partition(month: np.datetime64) -> str:
     return f"sensors_reading_{str(month).replace('-', '_')}"
 
 
-def read_readings(sensor_id: int, *, after: datetime | None, until: datetime) -> Rows:
-    """One sensor's readings in (after, until], in order of time."""
+def read_readings(
+    sensor_id: int, *, after: datetime | None, until: datetime, most: int | None = None
+) -> Rows:
+    """One sensor's readings in (after, until], in order of time; the first `most` of them."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT (extract(epoch FROM ts) * 1000000)::bigint, value, quality FROM sensors_reading
-            WHERE sensor_id = %s AND ts > coalesce(%s, '-infinity'::timestamptz) AND ts <= %s ORDER BY ts
+            WHERE sensor_id = %s AND ts > coalesce(%s, '-infinity'::timestamptz) AND ts <= %s
+            ORDER BY ts LIMIT %s
             """,
-            [sensor_id, after, until],
+            [sensor_id, after, until, most],
         )
         columns = list(zip(*cursor.fetchall(), strict=True)) or [(), (), ()]
     return Rows(
@@ -173,6 +178,15 @@ def read_readings(sensor_id: int, *, after: datetime | None, until: datetime) ->
     )
 
 
+def read_in_blocks(sensor_id: int, *, after: datetime | None, until: datetime) -> Iterator[Rows]:
+    """The same in blocks, so that years of a fast sensor fit into memory."""
+    while len(rows := read_readings(sensor_id, after=after, until=until, most=BLOCK_ROWS)):
+        yield rows
+        if len(rows) < BLOCK_ROWS:
+            return
+        after = moment(rows.ts_us[-1])
+
+
 def refresh_rollups(sensor_id: int, *, first: datetime, last: datetime) -> None:
     """Compute the hours that these moments touch anew, so that late readings correct them too."""
     with connection.cursor() as cursor:
@@ -181,6 +195,15 @@ def refresh_rollups(sensor_id: int, *, first: datetime, last: datetime) -> None:
             WITH hours AS (
                 SELECT date_trunc('hour', %(first)s::timestamptz, 'UTC') AS first,
                        date_trunc('hour', %(last)s::timestamptz, 'UTC') + interval '1 hour' AS after
+            ),
+            without_readings AS (
+                DELETE FROM sensors_hourlyrollup stale USING hours
+                WHERE stale.sensor_id = %(sensor)s AND stale.hour >= hours.first AND stale.hour < hours.after
+                  AND NOT EXISTS (
+                    SELECT 1 FROM sensors_reading usable
+                    WHERE usable.sensor_id = %(sensor)s AND usable.quality < 2 AND usable.value <> 'NaN'
+                      AND usable.ts >= stale.hour AND usable.ts < stale.hour + interval '1 hour'
+                  )
             )
             INSERT INTO sensors_hourlyrollup (sensor_id, hour, count, mean, minimum, maximum)
             SELECT sensor_id, date_trunc('hour', ts, 'UTC'), count(*), avg(value), min(value), max(value)

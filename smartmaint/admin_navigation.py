@@ -16,6 +16,10 @@ def stylesheet(request: HttpRequest) -> str:
     return static("smartmaint/admin.css")
 
 
+def icon(request: HttpRequest) -> str:
+    return static("smartmaint/icon.svg")
+
+
 def sidebar(request: HttpRequest) -> list[Item]:
     """The groups of links, without what this person may not open."""
     groups = [_overview(), _maintenance(), _predictions(), _sensors(), _plant()]

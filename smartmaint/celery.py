@@ -6,7 +6,10 @@ from celery import Celery
 from celery.signals import setup_logging
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from smartmaint import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartmaint.settings")
+broker.register()
 
 app = Celery("smartmaint")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -1,17 +1,18 @@
 """For whoever watches the service: is the process there, and does the whole of it work?"""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from django.db import Error, connection
-from django.db.models import Min
+from django.db import Error
+from django.db.models import Max, Min
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from smartmaint.models import AgentRun
 from smartmaint.work import PendingWork
 
-STALE_AFTER_SECONDS = 60
+STALE_AFTER = timedelta(seconds=60)
+BEHIND_AFTER = timedelta(minutes=15)
 
 
 @require_safe
@@ -22,34 +23,48 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers and beat and a worker ran within a minute; 503 with the same facts otherwise."""
+    """200 when beat and every quick agent are at work and no row waits for long; 503, with the facts, otherwise."""
     try:
-        facts = _facts()
+        facts = _facts(datetime.now(UTC))
     except Error as error:
-        return JsonResponse({"ready": False, "database": f"{type(error).__name__}"}, status=503)
-    ages = (facts["last_beat_age_s"], facts["last_worker_run_age_s"])
-    is_ready = all(age is not None and age <= STALE_AFTER_SECONDS for age in ages)
-    return JsonResponse({"ready": is_ready, **facts}, status=200 if is_ready else 503)
+        return JsonResponse({"ready": False, "problems": [f"database: {type(error).__name__}"]}, status=503)
+    return JsonResponse(facts, status=200 if facts["ready"] else 503)
 
 
-def _facts() -> dict[str, object]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    beat = PeriodicTask.objects.order_by("-last_run_at").filter(last_run_at__isnull=False).first()
-    run = AgentRun.objects.order_by("-finished_at").first()
-    oldest = min(
+def _facts(now: datetime) -> dict[str, object]:
+    beat_at = PeriodicTask.objects.aggregate(Max("last_run_at"))["last_run_at__max"]
+    runs = dict(AgentRun.objects.values_list("name", "finished_at"))
+    oldest_due_at = min(
         filter(None, (model.objects.due().aggregate(Min("due_at"))["due_at__min"] for model in queues())),
         default=None,
     )
+    problems = [
+        f"agent {name} did not run lately" for name in _quick_agents() if _is_old(runs.get(name), now)
+    ]
+    if _is_old(beat_at, now):
+        problems.insert(0, "beat did not run lately")
+    if oldest_due_at is not None and now - oldest_due_at > BEHIND_AFTER:
+        problems.append("work waits for long")
     return {
-        "database": "ok",
-        "last_beat_age_s": _age(beat and beat.last_run_at),
-        "last_worker_run_age_s": _age(run and run.finished_at),
-        "oldest_due_row_age_s": _age(oldest),
+        "ready": not problems,
+        "problems": problems,
+        "last_beat_age_s": _age(beat_at, now),
+        "last_worker_run_age_s": _age(max(runs.values(), default=None), now),
+        "oldest_due_row_age_s": _age(oldest_due_at, now),
         "stuck_rows": {
             model._meta.label: count for model in queues() if (count := model.objects.stuck().count())
         },
     }
+
+
+def _quick_agents() -> list[str]:
+    """Agents that should have finished within the last minute, as the operator has set them."""
+    enabled = PeriodicTask.objects.filter(enabled=True, interval__period=IntervalSchedule.SECONDS)
+    return list(enabled.filter(interval__every__lte=10).order_by("task").values_list("task", flat=True))
+
+
+def _is_old(moment: datetime | None, now: datetime) -> bool:
+    return moment is None or now - moment > STALE_AFTER
 
 
 def queues() -> list[type[PendingWork]]:
@@ -57,5 +72,5 @@ def queues() -> list[type[PendingWork]]:
     return [model for model in PendingWork.__subclasses__() if not model._meta.abstract]
 
 
-def _age(moment: datetime | None) -> float | None:
-    return None if moment is None else round((datetime.now(UTC) - moment).total_seconds(), 1)
+def _age(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else round((now - moment).total_seconds(), 1)

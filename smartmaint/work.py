@@ -17,10 +17,10 @@ After `MAX_ATTEMPTS` a row is parked: a person sees why, and can have it tried a
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import structlog
 from django.conf import settings
@@ -71,10 +71,26 @@ class PendingWork(models.Model):
         """Put the row in its queue (the caller saves it)."""
         self.due_at, self.attempts, self.parked_at, self.last_error = datetime.now(UTC), 0, None, ""
 
+    def put_back(self, reason: str) -> None:
+        """Leave the row in its queue after a failure of this attempt, or park it after the last one."""
+        if self.attempts >= MAX_ATTEMPTS:
+            self.park(reason)
+        else:
+            self.due_at, self.last_error = datetime.now(UTC) + backoff(self.attempts), reason[:2000]
+
+    def park(self, reason: str) -> None:
+        self.due_at, self.parked_at, self.last_error = None, datetime.now(UTC), reason[:2000]
+
+    def save_queue_columns(self) -> None:
+        """Write the queue's columns alone: not a change of the record, so it leaves no trace in its history."""
+        type(self)._default_manager.filter(pk=self.pk).update(
+            due_at=self.due_at, attempts=self.attempts, parked_at=self.parked_at, last_error=self.last_error
+        )
+
     def put_off(self, delay: timedelta) -> None:
         """Leave the row in its queue, to be looked at again after `delay` (the caller saves it)."""
         self.mark_due()
-        self.due_at += delay
+        self.due_at = datetime.now(UTC) + delay
 
 
 Row = TypeVar("Row", bound=PendingWork)
@@ -140,15 +156,12 @@ def claim(model: type[Row], *, limit: int, order_by: Sequence[str], only: Q | No
     if only is not None:
         queue = queue.filter(only)
     with transaction.atomic(durable=True):
-        rows = list(
-            queue.order_by(*order_by).select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit]
-        )
+        locked = queue.order_by(*order_by).select_for_update(skip_locked=True, no_key=True, of=("self",))
+        rows = cast(list[Row], list(locked[:limit]))
         exhausted = [row for row in rows if row.attempts >= MAX_ATTEMPTS]
         claimed = [row for row in rows if row.attempts < MAX_ATTEMPTS]
         for row in exhausted:
-            _park(
-                row, row.last_error or "every attempt ended without a word: its worker was killed each time"
-            )
+            row.park(row.last_error or "every attempt ended without a word: its worker was killed each time")
         for row in claimed:
             row.attempts += 1
             row.due_at = datetime.now(UTC) + backoff(row.attempts)
@@ -162,14 +175,18 @@ def backoff(attempts: int) -> timedelta:
     return min(timedelta(seconds=settings.WORK_BACKOFF_SECONDS) * 2 ** (attempts - 1), MAX_BACKOFF)
 
 
-def _work_on(rows: Sequence[Row], work: Work) -> Iterable[tuple[Row, Any]]:
+def _work_on(rows: Sequence[Row], work: Work) -> Iterator[tuple[Row, Any]]:
+    """Each row with its result. After a batch that failed, a row is settled before the next one is worked on."""
     try:
         results = work(rows)
     except Exception as error:
         if len(rows) == 1:
-            return [(rows[0], error)]
-        return [(row, _attempt(lambda one: work([one])[0], row)) for row in rows]
-    return zip(rows, results, strict=True)
+            yield rows[0], error
+            return
+        for row in rows:
+            yield row, _attempt(lambda one: work([one])[0], row)
+    else:
+        yield from zip(rows, results, strict=True)
 
 
 def _attempt(work_on_one: Callable[[Row], Any], row: Row) -> Any:
@@ -187,7 +204,7 @@ def _settle_one(row: Row, result: Any, settle: Settle, tally: Tally) -> None:
                 tally.overtaken += 1
                 return
             locked.due_at, locked.last_error = None, ""
-            locked.save(update_fields=["due_at", "last_error"])
+            locked.save_queue_columns()
             settle(locked, result)
     except Exception as error:
         tally.failed += 1
@@ -197,13 +214,13 @@ def _settle_one(row: Row, result: Any, settle: Settle, tally: Tally) -> None:
 
 
 def _lock_own_claim(row: Row) -> Row | None:
-    """Lock the row again; None when it is no longer pending, or somebody else has claimed it since."""
-    return (
-        type(row)
-        ._default_manager.select_for_update(no_key=True, of=("self",))
-        .filter(pk=row.pk, due_at__isnull=False, attempts=row.attempts)
-        .first()
-    )
+    """Lock the row again; None when it was settled, marked anew or claimed by somebody else since.
+
+    Marking a row anew starts its attempts from nothing, so these alone do not tell one claim from another; the due time
+    that a claim sets does.
+    """
+    locked = type(row)._default_manager.select_for_update(no_key=True, of=("self",))
+    return cast(Row | None, locked.filter(pk=row.pk, due_at=row.due_at, attempts=row.attempts).first())
 
 
 def _record_failure(row: Row, error: Exception) -> None:
@@ -212,11 +229,5 @@ def _record_failure(row: Row, error: Exception) -> None:
         locked = _lock_own_claim(row)
         if locked is None:
             return
-        locked.last_error = f"{type(error).__name__}: {error}"[:2000]
-        if locked.attempts >= MAX_ATTEMPTS:
-            _park(locked, locked.last_error)
-        locked.save(update_fields=["due_at", "parked_at", "last_error"])
-
-
-def _park(row: Row, reason: str) -> None:
-    row.due_at, row.parked_at, row.last_error = None, datetime.now(UTC), reason
+        locked.put_back(f"{type(error).__name__}: {error}")
+        locked.save_queue_columns()

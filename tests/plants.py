@@ -6,7 +6,15 @@ from datetime import datetime, time, timedelta
 import numpy as np
 
 from equipment.models import Criticality, Equipment, EquipmentClass, FailureMode, Site
-from maintenance.models import Certificate, MaintenancePolicy, Shift, Skill, StandardJob, Technician
+from maintenance.models import (
+    Certificate,
+    MaintenancePolicy,
+    Shift,
+    Skill,
+    StandardJob,
+    StandardJobSkill,
+    Technician,
+)
 from predictions.models import Prediction
 from sensors.ingest.parsed import ParsedReadings
 from sensors.models import Level, Limit, Sensor
@@ -111,7 +119,10 @@ def make_standard_job(
         failure_mode=failure_mode,
         duration_minutes=minutes,
     )
-    job.skills.set([make_skill(failure_mode.organization, skill) for skill in skills])
+    for skill in skills:
+        StandardJobSkill.objects.create(
+            organization=job.organization, standard_job=job, skill=make_skill(job.organization, skill)
+        )
     return job
 
 

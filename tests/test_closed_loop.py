@@ -67,7 +67,7 @@ def test_a_finding_flows_back(plant):
 
     outcome = PredictionOutcome.objects.get()
     assert (outcome.outcome, outcome.verdict) == (Outcome.TRUE_POSITIVE, Verdict.CONFIRMED_AS_PREDICTED)
-    assert outcome.is_date_censored
+    assert not outcome.is_date_censored
     assert Baseline.objects.get().started_at == log.completed_at
     anomaly = Anomaly.objects.get()
     assert anomaly.ended_at == log.completed_at

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from sensors.agents import detect_anomalies
+from sensors.agents import prepare_partitions
+from sensors.models import ReadingBatch
 from smartmaint import clock
 from smartmaint.health import queues
 from smartmaint.models import AgentRun
+from tests.plants import make_plant, post
 
 ROOT = Path(__file__).parents[1]
 AGENTS = {
     "sensors.agents.detect_anomalies",
     "sensors.agents.validate_anomalies",
+    "sensors.agents.prepare_partitions",
     "predictions.agents.make_predictions",
     "predictions.agents.request_predictions",
     "predictions.agents.score_predictions",
@@ -41,20 +45,53 @@ def test_the_service_is_not_ready_before_beat_and_worker_ran(client):
     assert response.json()["last_beat_age_s"] is None
 
 
-@pytest.mark.django_db
-def test_the_service_is_ready_when_beat_and_worker_ran_lately(client):
+@pytest.fixture
+def all_at_work(db):
     call_command("ensure_schedule", stdout=StringIO())
-    PeriodicTask.objects.update(last_run_at=datetime.now(UTC))
-    detect_anomalies()
-    body = client.get("/readyz").json()
-    assert (body["ready"], body["database"], body["oldest_due_row_age_s"], body["stuck_rows"]) == (
+    now = datetime.now(UTC)
+    PeriodicTask.objects.update(last_run_at=now)
+    AgentRun.objects.bulk_create([AgentRun(name=name, started_at=now, finished_at=now) for name in AGENTS])
+
+
+def test_the_service_is_ready_when_all_are_at_work(client, all_at_work):
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    body = response.json()
+    assert (body["ready"], body["problems"], body["oldest_due_row_age_s"], body["stuck_rows"]) == (
         True,
-        "ok",
+        [],
         None,
         {},
     )
-    AgentRun.objects.update(finished_at=datetime.now(UTC) - timedelta(minutes=2))
-    assert client.get("/readyz").status_code == 503
+
+
+def test_one_agent_that_no_longer_runs_is_named(client, all_at_work):
+    long_ago = datetime.now(UTC) - timedelta(minutes=2)
+    AgentRun.objects.filter(name="sensors.agents.detect_anomalies").update(finished_at=long_ago)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["problems"] == ["agent sensors.agents.detect_anomalies did not run lately"]
+
+
+def test_an_agent_that_the_operator_switched_off_is_not_missed(client, all_at_work):
+    AgentRun.objects.filter(name="sensors.agents.detect_anomalies").delete()
+    PeriodicTask.objects.filter(task="sensors.agents.detect_anomalies").update(enabled=False)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_work_that_waits_for_long_is_a_problem(client, all_at_work, organization):
+    post(make_plant(organization).sensor, [1.0])
+    ReadingBatch.objects.update(due_at=datetime.now(UTC) - timedelta(minutes=16))
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()["problems"]) == (503, ["work waits for long"])
+
+
+def test_months_are_made_before_readings_need_them(db):
+    prepare_partitions()
+    month = (datetime.now(UTC).replace(day=1) + timedelta(days=32)).strftime("%Y_%m")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"sensors_reading_{month}"])
+        assert cursor.fetchone() == (True,)
 
 
 def test_every_queue_is_known_to_health():
@@ -82,7 +119,28 @@ def test_the_schedule_is_made_and_what_the_operator_changed_stays(capsys):
     detect.refresh_from_db()
     assert (detect.interval, detect.enabled) == (slower, False)
     assert not PeriodicTask.objects.filter(name="gone").exists()
-    assert "7 agents, 0 added, 1 removed" in capsys.readouterr().out
+    assert "8 agents, 0 added, 1 removed" in capsys.readouterr().out
+
+
+@pytest.mark.django_db
+def test_what_else_the_operator_has_beat_do_is_left_alone(capsys):
+    every_minute = IntervalSchedule.objects.create(every=60, period="seconds")
+    agent = "sensors.agents.detect_anomalies"
+    for name, task in {
+        "own report": "plant.tasks.report",
+        "own agent": "plant.agents.report",
+        "detect, by day": agent,
+        "detect, by night": agent,
+    }.items():
+        PeriodicTask.objects.create(name=name, task=task, interval=every_minute)
+    for _ in range(2):
+        IntervalSchedule.objects.create(every=2, period="seconds")
+
+    call_command("ensure_schedule")
+
+    tasks = list(PeriodicTask.objects.values_list("task", flat=True))
+    assert sorted(tasks) == sorted([*AGENTS, agent, "plant.tasks.report", "plant.agents.report"])
+    assert f"{len(AGENTS)} agents, {len(AGENTS) - 1} added, 0 removed" in capsys.readouterr().out
 
 
 def python(code, **environment):

@@ -107,6 +107,40 @@ def test_a_worker_that_was_overtaken_writes_nothing(rows):
     assert ReadingBatch.objects.get().due_at is not None
 
 
+def test_a_result_for_what_was_marked_anew_meanwhile_is_not_written(rows):
+    (batch,) = rows(1)
+    settled = []
+
+    def slow_work(rows):
+        again = ReadingBatch.objects.get(pk=batch.pk)
+        again.mark_due()
+        again.save()
+        claim(ReadingBatch, limit=1, order_by=("id",))  # another worker, and attempts is 1 again
+        return list(rows)
+
+    assert run_pending(ReadingBatch, work=slow_work, settle=note(settled)) == work.Tally(overtaken=1)
+    assert settled == []
+
+
+def test_after_a_bad_batch_each_row_is_settled_before_the_next_is_worked_on(rows):
+    rows(3)
+    happened = []
+
+    def work_on(rows):
+        if len(rows) > 1:
+            raise ValueError("one by one")
+        happened.append(("work", rows[0].pk))
+        return list(rows)
+
+    run_pending(
+        ReadingBatch,
+        work=work_on,
+        settle=lambda row, result: happened.append(("settle", row.pk)),
+        order_by=("id",),
+    )
+    assert [step for step, _ in happened] == ["work", "settle"] * 3
+
+
 def test_after_the_last_attempt_a_row_is_parked_and_can_be_tried_again(rows):
     rows(1)
 

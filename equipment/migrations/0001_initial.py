@@ -226,4 +226,33 @@ class Migration(migrations.Migration):
             model_name='equipment',
             constraint=smartmaint.accounts.scoping.SameOrganization(field='parent', name='equipment_parent_same_organization'),
         ),
+        migrations.RunSQL(
+            # The organisation's row is locked first: of two moves that would close a circle together, the second waits
+            # and then sees the first.
+            sql="""
+            CREATE FUNCTION equipment_refuse_circle() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM 1 FROM accounts_organization WHERE id = NEW.organization_id FOR NO KEY UPDATE;
+                IF EXISTS (
+                    WITH RECURSIVE above(id) AS (
+                        SELECT NEW.parent_id
+                        UNION
+                        SELECT machine.parent_id FROM equipment_equipment machine JOIN above ON machine.id = above.id
+                    )
+                    SELECT FROM above WHERE id = NEW.id
+                ) THEN
+                    RAISE EXCEPTION 'a tree has no circles: equipment % would stand below itself', NEW.tag
+                        USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'equipment_no_circle';
+                END IF;
+                RETURN NULL;
+            END
+            $$;
+            CREATE TRIGGER equipment_no_circle_when_added AFTER INSERT ON equipment_equipment
+                FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION equipment_refuse_circle();
+            CREATE TRIGGER equipment_no_circle_when_moved AFTER UPDATE OF parent_id ON equipment_equipment
+                FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL AND NEW.parent_id IS DISTINCT FROM OLD.parent_id)
+                EXECUTE FUNCTION equipment_refuse_circle();
+            """,
+            reverse_sql="DROP TRIGGER equipment_no_circle_when_added ON equipment_equipment; DROP TRIGGER equipment_no_circle_when_moved ON equipment_equipment; DROP FUNCTION equipment_refuse_circle();",
+        ),
     ]

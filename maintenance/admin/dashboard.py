@@ -9,10 +9,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from maintenance.machines import worst_machines
-from maintenance.models import MaintenanceLog, MaintenanceTask
+from maintenance.models import MaintenanceLog, MaintenanceTask, Proposal
 from maintenance.wording import distance_in_words
 from predictions.models import Outcome, Prediction, PredictionOutcome
 from predictions.risk import percent, risk_level
+from predictions.services.scoring import missed_failures
 from sensors.models import Anomaly, AnomalyStatus, ReadingBatch
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
@@ -163,12 +164,24 @@ def _list_of(model: str) -> str:
 
 
 def _accuracy(organization: Organization) -> dict[str, Any]:
-    """How many decided predictions were right. Censored and undecided ones say nothing either way."""
-    counts = PredictionOutcome.objects.for_organization(organization).aggregate(
+    """How many decided predictions were right. Censored and undecided ones say nothing either way.
+
+    A finding decides every prediction that joined its task; it counts once, for the first of them.
+    """
+    first_of_each_task = (
+        Proposal.objects.for_organization(organization)
+        .filter(task__isnull=False)
+        .order_by("task_id", "pk")
+        .distinct("task_id")
+        .values("prediction")
+    )
+    counted = PredictionOutcome.objects.for_organization(organization).filter(
+        Q(verdict="") | Q(prediction__in=first_of_each_task)
+    )
+    counts = counted.aggregate(
         right=Count("pk", filter=Q(outcome__in=RIGHT)),
         wrong=Count("pk", filter=Q(outcome__in=WRONG)),
         false_alarms=Count("pk", filter=Q(outcome=Outcome.FALSE_POSITIVE)),
-        missed=Count("pk", filter=Q(outcome=Outcome.FALSE_NEGATIVE)),
     )
     decided = counts["right"] + counts["wrong"]
     return {
@@ -177,7 +190,7 @@ def _accuracy(organization: Organization) -> dict[str, Any]:
         "right": counts["right"],
         "share": f"{counts['right'] / decided:.0%}" if decided >= ENOUGH_SCORES else None,
         "false_alarms": counts["false_alarms"],
-        "missed": counts["missed"],
+        "missed": missed_failures(organization).count(),
         "enough": ENOUGH_SCORES,
         "link": _list_of("predictions_predictionoutcome"),
     }

@@ -10,7 +10,15 @@ from unfold.decorators import display
 
 from equipment.admin import name_classes
 from maintenance.admin.forms import AbsenceForm, AbsenceFormSet
-from maintenance.models import Absence, Certificate, Shift, Skill, StandardJob, Technician
+from maintenance.models import (
+    Absence,
+    Certificate,
+    Shift,
+    Skill,
+    StandardJob,
+    StandardJobSkill,
+    Technician,
+)
 from maintenance.wording import minutes_in_words
 from smartmaint.accounts.scoped_admin import ScopedModelAdmin, ScopedTabularInline
 
@@ -73,6 +81,14 @@ class SkillAdmin(ScopedModelAdmin):
     search_fields = ["name"]
 
 
+class NeedInline(ScopedTabularInline):
+    model = StandardJobSkill
+    fields = ["skill"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StandardJobSkill]:
+        return super().get_queryset(request).select_related("standard_job", "skill")
+
+
 @admin.register(StandardJob)
 class StandardJobAdmin(ScopedModelAdmin):
     list_display = ["title", "failure_mode", "duration", "needs"]
@@ -80,8 +96,8 @@ class StandardJobAdmin(ScopedModelAdmin):
     list_filter_submit = True
     list_select_related = ["failure_mode__equipment_class", "organization"]
     search_fields = ["title", "instructions"]
-    filter_horizontal = ["skills"]
-    fields = ["title", "failure_mode", "duration_minutes", "skills", "instructions"]
+    fields = ["title", "failure_mode", "duration_minutes", "instructions"]
+    inlines = [NeedInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StandardJob]:
         return super().get_queryset(request).prefetch_related("skills")

@@ -69,11 +69,29 @@ class Migration(migrations.Migration):
                 ('duration_minutes', models.PositiveIntegerField(default=60, validators=[django.core.validators.MinValueValidator(5)])),
                 ('failure_mode', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='standard_job', to='equipment.failuremode')),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization', verbose_name='organisation')),
-                ('skills', models.ManyToManyField(blank=True, related_name='+', to='maintenance.skill')),
             ],
             options={
                 'ordering': ['title'],
             },
+        ),
+        migrations.CreateModel(
+            name='StandardJobSkill',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization', verbose_name='organisation')),
+                ('skill', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='maintenance.skill')),
+                ('standard_job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='needs', to='maintenance.standardjob')),
+            ],
+            options={
+                'verbose_name': 'skill needed',
+                'verbose_name_plural': 'skills needed',
+                'ordering': ['standard_job', 'skill'],
+            },
+        ),
+        migrations.AddField(
+            model_name='standardjob',
+            name='skills',
+            field=models.ManyToManyField(blank=True, related_name='+', through='maintenance.StandardJobSkill', to='maintenance.skill'),
         ),
         migrations.CreateModel(
             name='Technician',
@@ -155,7 +173,7 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization', verbose_name='organisation')),
                 ('written_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('task', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='logs', to='maintenance.maintenancetask')),
-                ('technician', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='logs', to='maintenance.technician')),
+                ('technician', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='logs', to='maintenance.technician')),
             ],
             options={
                 'ordering': ['-completed_at', '-id'],
@@ -295,6 +313,18 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='standardjob',
             constraint=smartmaint.accounts.scoping.SameOrganization(field='failure_mode', name='standardjob_mode_same_organization'),
+        ),
+        migrations.AddConstraint(
+            model_name='standardjobskill',
+            constraint=models.UniqueConstraint(fields=('standard_job', 'skill'), name='standardjobskill_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='standardjobskill',
+            constraint=smartmaint.accounts.scoping.SameOrganization(field='standard_job', name='standardjobskill_job_same_organization'),
+        ),
+        migrations.AddConstraint(
+            model_name='standardjobskill',
+            constraint=smartmaint.accounts.scoping.SameOrganization(field='skill', name='standardjobskill_skill_same_organization'),
         ),
         migrations.AddConstraint(
             model_name='technician',
@@ -460,7 +490,7 @@ class Migration(migrations.Migration):
             name='Proposal',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('decision', models.CharField(choices=[('proposed', 'a task was proposed'), ('merged', 'an open task has it already'), ('low_risk', 'the risk is too low'), ('cooldown', 'work was closed a short time ago'), ('over_budget', "the day's budget of tasks is used up")], max_length=20)),
+                ('decision', models.CharField(choices=[('proposed', 'a task was proposed'), ('merged', 'an open task has it already'), ('low_risk', 'the risk is too low'), ('cooldown', 'work was closed a short time ago'), ('superseded', 'the machine was repaired since'), ('over_budget', "the day's budget of tasks is used up")], max_length=20)),
                 ('reason', models.CharField(max_length=300)),
                 ('decided_at', models.DateTimeField(default=smartmaint.clock.now)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organization', verbose_name='organisation')),

@@ -7,7 +7,15 @@ from maintenance.models.tasks import (
     TaskStatus,
     TaskType,
 )
-from maintenance.models.workforce import Absence, Certificate, Shift, Skill, StandardJob, Technician
+from maintenance.models.workforce import (
+    Absence,
+    Certificate,
+    Shift,
+    Skill,
+    StandardJob,
+    StandardJobSkill,
+    Technician,
+)
 
 __all__ = [
     "Absence",
@@ -22,6 +30,7 @@ __all__ = [
     "Shift",
     "Skill",
     "StandardJob",
+    "StandardJobSkill",
     "TaskStatus",
     "TaskType",
     "Technician",

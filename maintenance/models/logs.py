@@ -20,6 +20,10 @@ class MaintenanceLogQuerySet(ScopedQuerySet):
     def originals(self) -> "MaintenanceLogQuerySet":
         return self.filter(corrects__isnull=True)
 
+    def current(self) -> "MaintenanceLogQuerySet":
+        """What holds: each task's newest entry."""
+        return self.filter(correction__isnull=True)
+
 
 class MaintenanceLog(OrganizationOwned):
     """The record of a finished job. A database trigger refuses changes: a correction is a new entry."""
@@ -30,7 +34,9 @@ class MaintenanceLog(OrganizationOwned):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="correction"
     )
     completed_at = models.DateTimeField()
-    technician = models.ForeignKey(Technician, null=True, on_delete=models.PROTECT, related_name="logs")
+    technician = models.ForeignKey(
+        Technician, null=True, blank=True, on_delete=models.PROTECT, related_name="logs"
+    )
     written_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     written_at = models.DateTimeField(default=clock.now)
     verdict = models.CharField(max_length=30, choices=Verdict)

@@ -66,6 +66,7 @@ class Decision(models.TextChoices):
     MERGED = "merged", "an open task has it already"
     LOW_RISK = "low_risk", "the risk is too low"
     COOLDOWN = "cooldown", "work was closed a short time ago"
+    SUPERSEDED = "superseded", "the machine was repaired since"
     OVER_BUDGET = "over_budget", "the day's budget of tasks is used up"
 
 

@@ -150,7 +150,7 @@ class StandardJob(OrganizationOwned):
     )
     instructions = models.TextField(blank=True)
     duration_minutes = models.PositiveIntegerField(default=60, validators=[MinValueValidator(5)])
-    skills = models.ManyToManyField(Skill, blank=True, related_name="+")
+    skills = models.ManyToManyField(Skill, through="StandardJobSkill", blank=True, related_name="+")
 
     class Meta:
         ordering = ["title"]
@@ -163,3 +163,23 @@ class StandardJob(OrganizationOwned):
 
     def __str__(self) -> str:
         return self.title
+
+
+class StandardJobSkill(OrganizationOwned):
+    """That a standard job needs a skill; a row of its own, so that the database keeps both in one organisation."""
+
+    standard_job = models.ForeignKey(StandardJob, on_delete=models.CASCADE, related_name="needs")
+    skill = models.ForeignKey(Skill, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["standard_job", "skill"]
+        verbose_name = "skill needed"
+        verbose_name_plural = "skills needed"
+        constraints = [
+            models.UniqueConstraint(fields=["standard_job", "skill"], name="standardjobskill_once"),
+            SameOrganization(field="standard_job", name="standardjobskill_job_same_organization"),
+            SameOrganization(field="skill", name="standardjobskill_skill_same_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.standard_job} needs {self.skill}"

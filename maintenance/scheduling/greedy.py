@@ -8,7 +8,12 @@ from maintenance.scheduling.costs import PlanningSettings, start_cost, urgency
 from maintenance.scheduling.plan import Assignment, Schedule, Unplaced
 from maintenance.scheduling.problem import PRIORITIES, Job, TechnicianSlots
 from maintenance.scheduling.windows import Window, local_datetime, merged_windows
-from maintenance.scheduling.words import assignment_reason, missing_people_reason, missing_time_reason
+from maintenance.scheduling.words import (
+    assignment_reason,
+    expiry_warning,
+    missing_people_reason,
+    missing_time_reason,
+)
 
 
 def schedule(
@@ -64,11 +69,12 @@ class _Diary:
         return job.skills <= self.technician.skills and self.technician.works_at(job.site)
 
     def starts(self, job: Job, ready_us: int, until_us: int, step_us: int) -> Iterator[int]:
-        """The first possible start in each free window, in order of time."""
+        """The first possible start in each free window, in order of time, while the technician may do the job."""
+        able_until_us = self.technician.able_until_us(job, until_us)
         for window_start_us, window_end_us in self.free:
             start_us = -(-max(window_start_us, ready_us) // step_us) * step_us
             end_us = start_us + job.duration_us
-            if end_us > until_us:
+            if end_us > able_until_us:
                 return
             if end_us <= window_end_us:
                 yield start_us
@@ -156,10 +162,17 @@ def _why_unplaced(
 ) -> str:
     if not able:
         return missing_people_reason(job, [diary.technician for diary in diaries])
-    usable = ((max(start, ready_us), min(end, until_us)) for diary in able for start, end in diary.free)
+    ends_us = [diary.technician.able_until_us(job, until_us) for diary in able]
+    usable = (
+        (max(start, ready_us), min(end, end_us))
+        for diary, end_us in zip(able, ends_us, strict=True)
+        for start, end in diary.free
+    )
     possible = [window for window in usable if window[0] < window[1]]
     longest = max(possible, default=None, key=_length_then_earliness)
-    return missing_time_reason(job, longest, ready_us=ready_us, until_us=until_us, settings=settings)
+    reason = missing_time_reason(job, longest, ready_us=ready_us, until_us=until_us, settings=settings)
+    names = [diary.technician.name for diary, end_us in zip(able, ends_us, strict=True) if end_us < until_us]
+    return f"{reason}; {expiry_warning(names)}" if names else reason
 
 
 def _length_then_earliness(window: Window) -> tuple[int, int]:

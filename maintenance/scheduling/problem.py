@@ -1,7 +1,7 @@
 """What a planner is given: jobs with their risk, technicians with their free time."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Self
@@ -97,6 +97,8 @@ class TechnicianSlots:
 
     `free` is shifts minus leave minus `bookings` (see `free_windows`). The bookings only tell where the
     technician is anyway, and how much there is to do already. Without `sites`: works everywhere.
+    `skills_end_us` has the instants at which certificates run out, of the skills that end at all: a job that needs
+    one is over by then.
     """
 
     key: Key
@@ -105,6 +107,12 @@ class TechnicianSlots:
     free: tuple[Window, ...]
     sites: frozenset[str] = frozenset()
     bookings: tuple[Booking, ...] = ()
+    skills_end_us: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+    def able_until_us(self, job: Job, until_us: int) -> int:
+        """The instant by which this technician must have done the job: `until_us`, or when a skill for it ends."""
+        ends = (self.skills_end_us[skill] for skill in job.skills if skill in self.skills_end_us)
+        return min([until_us, *ends])
 
     def works_at(self, site: str) -> bool:
         return not self.sites or site in self.sites

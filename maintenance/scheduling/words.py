@@ -78,3 +78,8 @@ def missing_time_reason(
         return f"{reason}: nobody with the skills has free time"
     length = told_duration((longest[1] - longest[0]) / 1_000_000)
     return f"{reason}: the longest free time is {length} on {told_time(longest[0], settings.zone)}"
+
+
+def expiry_warning(names: Sequence[str]) -> str:
+    """Whose certificates end before the plan does: renewing one may be the way out."""
+    return f"a certificate for it runs out within the plan: {', '.join(sorted(names))}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from equipment.models import FailureMode, Verdict
@@ -11,8 +12,13 @@ from maintenance.models import MaintenanceLog, MaintenanceTask, TaskStatus
 from maintenance.services.tasks import Actor, TaskRefused, become, lock_task, release_booking, require_own
 from maintenance.signals import task_completed
 from predictions.models import Prediction
-from predictions.services.scoring import request_score
-from sensors.services.baselines import record_finding, restart_baseline, restart_sensor_baselines
+from predictions.services.scoring import request_score, rescore_for_failure
+from sensors.services.baselines import (
+    record_finding,
+    restart_baseline,
+    restart_sensor_baselines,
+    withdraw_baseline,
+)
 from smartmaint import clock
 
 
@@ -35,8 +41,9 @@ def complete_task(
 ) -> MaintenanceLog:
     """Close a task with its finding, and hand that back to sensors and predictions.
 
-    Raises TaskRefused for a task that is not being worked on, is another's, or was completed already. `completed_at`
-    is now, unless the work was done earlier.
+    Raises TaskRefused for a task that is not being worked on, is another's, or was completed already, and
+    ValidationError, by field, for a finding that contradicts itself. `completed_at` is now, unless the work was done
+    earlier.
     """
     locked = lock_task(task)
     require_own(locked, actor)
@@ -58,13 +65,15 @@ def complete_task(
 
 @transaction.atomic
 def correct_log(*, log: MaintenanceLog, actor: Actor, finding: Finding) -> MaintenanceLog:
-    """Put a finding right by a new entry; the old one stays. Raises TaskRefused for one that was corrected already."""
+    """Put a finding right by a new entry; the old one stays.
+
+    Raises TaskRefused for one that was corrected already, and ValidationError like `complete_task`.
+    """
     task = lock_task(log.task)
     require_own(task, actor)
     if MaintenanceLog.objects.filter(corrects=log).exists():
         raise TaskRefused("This entry was corrected already: correct the newer one.")
-    if failed_at := _failed_at(log):
-        withdraw_failure(equipment=log.equipment, failure_mode=log.failure_mode, failed_at=failed_at)
+    _take_back(log, finding.verdict)
     corrected = _write_log(task, actor, finding, log.completed_at, corrects=log)
     _hand_back(corrected)
     return corrected
@@ -77,6 +86,7 @@ def _write_log(
     completed_at: datetime,
     corrects: MaintenanceLog | None = None,
 ) -> MaintenanceLog:
+    _require_agreement(task, finding)
     log = MaintenanceLog(
         organization=task.organization,
         task=task,
@@ -98,13 +108,27 @@ def _write_log(
     return log
 
 
+def _require_agreement(task: MaintenanceTask, finding: Finding) -> None:
+    """The verdict and the mode must say the same of a prediction: it is scored by them."""
+    if not task.proposals.exists():
+        return
+    is_foretold = finding.failure_mode == task.failure_mode
+    if finding.verdict == Verdict.CONFIRMED_ANOTHER_MODE and is_foretold:
+        raise ValidationError(
+            {"failure_mode": "This is the mode that was predicted. Choose the one you found."}
+        )
+    if finding.verdict == Verdict.CONFIRMED_AS_PREDICTED and not is_foretold:
+        words = f"Predicted was {task.failure_mode}. Choose that, or the verdict “confirmed another mode”."
+        raise ValidationError({"failure_mode": words})
+
+
 def _hand_back(log: MaintenanceLog) -> None:
     """Restart the baseline, teach validation, have the predictions scored, keep the failure."""
     verdict = Verdict(log.verdict)
     predictions = list(
         Prediction.objects.filter(proposal__task=log.task).select_related("anomaly", "sensor").order_by("pk")
     )
-    reason = f"{log.task.number}: {verdict.label.lower()}"
+    reason = f"{_reason_prefix(log)}{verdict.label.lower()}"
     if verdict.restores:
         restart_baseline(equipment=log.equipment, started_at=log.completed_at, reason=reason)
     elif verdict == Verdict.SENSOR_FAULT:
@@ -117,7 +141,38 @@ def _hand_back(log: MaintenanceLog) -> None:
         record_finding(anomaly=anomaly, verdict=verdict, found_at=log.completed_at)
     request_score(predictions=predictions, verdict=verdict, happened_at=_failed_at(log) or log.completed_at)
     if failed_at := _failed_at(log):
-        record_failure(equipment=log.equipment, failure_mode=log.failure_mode, failed_at=failed_at)
+        failure = record_failure(equipment=log.equipment, failure_mode=log.failure_mode, failed_at=failed_at)
+        rescore_for_failure(failure)
+
+
+def _take_back(log: MaintenanceLog, corrected: Verdict) -> None:
+    """Undo what a finding had marked, unless its correction or another task's finding that holds says the same."""
+    others = list(MaintenanceLog.objects.current().filter(equipment=log.equipment).exclude(task=log.task))
+    failed_at = _failed_at(log)
+    is_told_elsewhere = any(
+        other.failure_mode_id == log.failure_mode_id and _failed_at(other) == failed_at for other in others
+    )
+    if failed_at and not is_told_elsewhere:
+        failure = withdraw_failure(
+            equipment=log.equipment,
+            failure_mode=log.failure_mode,
+            failed_at=failed_at,
+            recorded_from=log.written_at,
+        )
+        if failure is not None:
+            rescore_for_failure(failure)
+    is_restored = corrected.restores or any(
+        other.completed_at == log.completed_at and Verdict(other.verdict).restores for other in others
+    )
+    if not is_restored:
+        withdraw_baseline(
+            equipment=log.equipment, started_at=log.completed_at, reason_prefix=_reason_prefix(log)
+        )
+
+
+def _reason_prefix(log: MaintenanceLog) -> str:
+    """How the reason of every baseline begins that a task's findings mark."""
+    return f"{log.task.number}: "
 
 
 def _failed_at(log: MaintenanceLog) -> datetime | None:

@@ -15,8 +15,10 @@ from maintenance.models import (
     TaskStatus,
     TaskType,
 )
-from maintenance.models.tasks import CLOSED
+from maintenance.models.tasks import CLOSED, MaintenanceTaskQuerySet
 from predictions.models import Prediction
+from predictions.services.scoring import expect_verdict
+from sensors.models import Baseline
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
 
@@ -25,6 +27,8 @@ MORE_URGENT_IF_CRITICAL = {
     Priority.MEDIUM: Priority.HIGH,
     Priority.HIGH: Priority.CRITICAL,
 }
+# A manager's own order for the same fault is as good as one that a prediction proposed.
+REPAIRS_OF_A_FAULT = (TaskType.PREDICTIVE, TaskType.CORRECTIVE)
 
 
 def seed_policy(organization: Organization) -> None:
@@ -44,6 +48,8 @@ def propose_task(prediction: Prediction) -> Proposal:
         return existing
     equipment, failure_mode = prediction.sensor.equipment, prediction.limit.failure_mode
     decision, reason, task = _decide(policy, prediction, equipment, failure_mode)
+    if task is not None:
+        expect_verdict(prediction)
     return Proposal.objects.create(
         organization_id=prediction.organization_id,
         prediction=prediction,
@@ -58,12 +64,18 @@ def _decide(
 ) -> tuple[Decision, str, MaintenanceTask | None]:
     days, threshold = policy.propose_within_days, policy.propose_from_probability
     risk = prediction.probability_within(days)
-    same = MaintenanceTask.objects.filter(
-        equipment=equipment, failure_mode=failure_mode, type=TaskType.PREDICTIVE
-    )
     if risk < threshold:
         return Decision.LOW_RISK, f"{risk:.0%} within {days} days is below {threshold:.0%}.", None
-    if task := same.open().first():
+    if _was_repaired_since(prediction):
+        return (
+            Decision.SUPERSEDED,
+            "The machine was repaired since the last reading that it was made from.",
+            None,
+        )
+    same = MaintenanceTask.objects.filter(
+        equipment=equipment, failure_mode=failure_mode, type__in=REPAIRS_OF_A_FAULT
+    )
+    if task := _lock_open(same):
         _make_more_urgent(task, prediction)
         return Decision.MERGED, f"{task.number} is open for it already.", task
     now, cooldown = clock.now(), timedelta(hours=policy.cooldown_hours)
@@ -78,6 +90,16 @@ def _decide(
         return Decision.OVER_BUDGET, f"{policy.daily_budget} tasks were proposed today already.", None
     task = _create_task(policy, prediction, equipment, failure_mode)
     return Decision.PROPOSED, f"{risk:.0%} within {days} days: {task.number}.", task
+
+
+def _was_repaired_since(prediction: Prediction) -> bool:
+    return Baseline.objects.filter(sensor=prediction.sensor_id, started_at__gt=prediction.cutoff_at).exists()
+
+
+def _lock_open(tasks: MaintenanceTaskQuerySet) -> MaintenanceTask | None:
+    """The open task, held as it is until the decision is kept; one born from a prediction before one made by hand."""
+    found = tasks.open().select_for_update(no_key=True, of=("self",)).order_by("pk")
+    return min(found, key=lambda task: task.type != TaskType.PREDICTIVE, default=None)
 
 
 def _proposed_today(organization: Organization, now: datetime) -> int:

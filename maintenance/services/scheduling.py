@@ -1,8 +1,8 @@
 """Scheduling: technicians' diaries in, bookings out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, time, timedelta, tzinfo
 
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
@@ -45,7 +45,7 @@ def plan_tasks(tasks: Sequence[MaintenanceTask]) -> list[Assignment | Unplaced]:
     ):
         by_organization[task.organization].append(task)
     now = clock.now()
-    found: dict[int, Assignment | Unplaced] = {}
+    found: dict[int | str, Assignment | Unplaced] = {}
     for organization, waiting in by_organization.items():
         settings = PlanningSettings(zone=organization.zone)
         people = _diaries(organization, now, settings)
@@ -64,7 +64,7 @@ def _job(task: MaintenanceTask) -> Job:
         priority=task.priority,
         required_by_us=None if task.required_by is None else instant_us(task.required_by),
         risk=_risk(task),
-        consequence=CONSEQUENCE[task.equipment.criticality],
+        consequence=CONSEQUENCE[Criticality(task.equipment.criticality)],
     )
 
 
@@ -110,10 +110,12 @@ def _diary(
 ) -> TechnicianSlots:
     shifts = [WeeklyShift(shift.weekday, shift.starts_at, shift.ends_at) for shift in technician.shifts.all()]
     bookings = list(technician.bookings.all())
+    ends = _certificate_ends(technician, organization.zone)
     return TechnicianSlots(
         key=technician.pk,
         name=str(technician),
-        skills=skills_of(technician, on=now),
+        skills=_skills_until(now, ends),
+        skills_end_us={skill: instant_us(end) for skill, end in ends.items() if end is not None},
         free=tuple(
             free_windows(
                 shift_windows(shifts, organization.zone, instant_us(now), instant_us(until)),
@@ -128,13 +130,18 @@ def _diary(
     )
 
 
-def skills_of(technician: Technician, *, on: datetime) -> frozenset[str]:
-    """Skills whose certificate has not run out."""
-    return frozenset(
-        certificate.skill.name
+def _certificate_ends(technician: Technician, zone: tzinfo) -> dict[str, datetime | None]:
+    """Of each skill the midnight, local, that ends the last day of its certificate; None where it does not run out."""
+    return {
+        certificate.skill.name: None
+        if certificate.valid_until is None
+        else datetime.combine(certificate.valid_until + timedelta(days=1), time(), zone)
         for certificate in technician.certificates.all()
-        if certificate.valid_until is None or certificate.valid_until >= on.date()
-    )
+    }
+
+
+def _skills_until(moment: datetime, ends: Mapping[str, datetime | None]) -> frozenset[str]:
+    return frozenset(skill for skill, end in ends.items() if end is None or end >= moment)
 
 
 def _windows(periods: Iterable[DateTimeTZRange]) -> list[tuple[int, int]]:
@@ -150,7 +157,7 @@ def schedule_task(task: MaintenanceTask, place: Assignment | Unplaced) -> None:
         return
     _book(
         task,
-        technician_id=place.technician.key,
+        technician_id=int(place.technician.key),
         period=DateTimeTZRange(moment(place.start_us), moment(place.end_us), "[)"),
         reason=place.reason,
     )
@@ -195,9 +202,11 @@ def reassign_task(
                 )
             if starts_at < clock.now():
                 raise TaskRefused("A booking begins in the future.")
-            if missing := required_skills(locked) - skills_of(technician, on=starts_at):
-                raise TaskRefused(f"{technician} lacks {', '.join(sorted(missing))}.")
-            period = DateTimeTZRange(starts_at, starts_at + timedelta(minutes=locked.duration_minutes), "[)")
+            ends_at = starts_at + timedelta(minutes=locked.duration_minutes)
+            certified = _skills_until(ends_at, _certificate_ends(technician, locked.organization.zone))
+            if missing := required_skills(locked) - certified:
+                raise TaskRefused(f"{technician} lacks {', '.join(sorted(missing))} on that day.")
+            period = DateTimeTZRange(starts_at, ends_at, "[)")
             if technician.absences.filter(period__overlap=period).exists():
                 raise TaskRefused(f"{technician} is away then.")
             return _book(

@@ -5,10 +5,21 @@ from datetime import datetime
 
 from django.db import transaction
 
-from equipment.models import Equipment, FailureMode
+from equipment.models import Equipment, FailureMode, Verdict
 from maintenance.models import Booking, MaintenanceTask, Priority, StandardJob, TaskStatus, TaskType
+from predictions.models import Prediction
+from predictions.services.scoring import request_score
 from smartmaint import clock
 from smartmaint.accounts.models import Membership, Role, User
+
+VERBS = {
+    TaskStatus.PROPOSED: "propose",
+    TaskStatus.PENDING: "approve",
+    TaskStatus.IN_PROGRESS: "start",
+    TaskStatus.ON_HOLD: "hold",
+    TaskStatus.COMPLETED: "complete",
+    TaskStatus.CANCELLED: "cancel",
+}
 
 
 class TaskRefused(Exception):
@@ -103,6 +114,11 @@ def _cancel(task: MaintenanceTask, user: User, reason: str) -> MaintenanceTask:
     task.due_at = None
     task.save()
     release_booking(task)
+    request_score(
+        predictions=list(Prediction.objects.filter(proposal__task=task)),
+        verdict=Verdict.NOT_INSPECTED,
+        happened_at=task.closed_at,
+    )
     return task
 
 
@@ -155,15 +171,19 @@ def require_own(task: MaintenanceTask, actor: Actor) -> None:
 
 def _require(task: MaintenanceTask, status: TaskStatus, verb: str) -> None:
     if task.status != status:
-        raise TaskRefused(f"You cannot {verb} {task.number}: it is {task.get_status_display().lower()}.")
+        raise _refusal(task, verb)
+
+
+def _refusal(task: MaintenanceTask, verb: str) -> TaskRefused:
+    return TaskRefused(f"You cannot {verb} {task.number}: it is {task.get_status_display().lower()}.")
 
 
 def become(task: MaintenanceTask, status: TaskStatus) -> None:
     """The one way to another status; the transition table decides."""
+    if task.status == status:
+        raise TaskRefused(f"{task.number} is {status.label.lower()} already.")
     if not task.may_become(status):
-        raise TaskRefused(
-            f"{task.number} is {task.get_status_display().lower()}: it cannot become {status.label.lower()}."
-        )
+        raise _refusal(task, VERBS[status])
     task.status = status
     if task.is_closed:
         task.closed_at = clock.now()

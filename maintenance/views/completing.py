@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
@@ -37,6 +38,9 @@ def complete_job(request: HttpRequest, pk: int) -> HttpResponse:
             finding=form.finding,
             completed_at=form.cleaned_data["completed_at"],
         )
+    except ValidationError as error:
+        form.refuse(error)
+        return _form_page(request, "maintenance/complete.html", task, form, status=422)
     except TaskRefused as error:
         return _refusal(request, task, form, error)
     messages.success(
@@ -78,6 +82,9 @@ def correct_job(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         seen = get_object_or_404(task.logs, pk=form.cleaned_data["entry"])
         correct_log(log=seen, actor=actor_of(request), finding=form.finding)
+    except ValidationError as error:
+        form.refuse(error)
+        return _form_page(request, "maintenance/correct.html", task, form, status=422)
     except TaskRefused as error:
         return _refusal(request, task, form, error)
     messages.success(request, f"The log of {task.number} is corrected; the first entry stays to be seen.")

@@ -24,7 +24,7 @@ def machine_list(request: HttpRequest) -> HttpResponse:
     """All machines, or those of a site or with a word in tag or name."""
     organization = organization_of(request)
     sites = Site.objects.for_organization(organization)
-    chosen, search = request.GET.get("site", ""), request.GET.get("search", "").strip()
+    chosen, search = request.GET.get("site", ""), request.GET.get("search", "").replace("\0", "").strip()
     site = get_object_or_404(sites, pk=chosen) if chosen.isdecimal() else None
     pages = Paginator(tree_rows(organization, site=site, search=search), MACHINES_PER_PAGE)
     page = pages.get_page(request.GET.get("page"))

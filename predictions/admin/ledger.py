@@ -106,10 +106,10 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
             inline for inline in self.inlines if obj and inline.model.objects.filter(prediction=obj).exists()
         ]
 
-    def get_ordering(self, request: HttpRequest) -> list[str]:
+    def get_ordering(self, request: HttpRequest) -> list[Any]:
         """Highest risk first when the list is about now; the newest first when it is about all."""
         if request.GET.get(LastWordFilter.parameter_name) == "newest":
-            return ["-p_30d", "-id"]
+            return [Coalesce("p_30d", NOT_KNOWN).desc(), "-id"]
         return ["-id"]
 
     @admin.display(description="machine", ordering="sensor__equipment__tag")

@@ -78,7 +78,7 @@ class PredictionOutcomeAdmin(ScoreInWords, WorkQueueAdmin, ReadOnlyScopedModelAd
 
     @display(description="outcome", ordering="outcome", label=OUTCOME_BADGES)
     def outcome_badge(self, outcome: PredictionOutcome) -> tuple[str, str]:
-        return outcome.outcome or "waiting", outcome.get_outcome_display() or "to be scored"
+        return outcome.outcome or "waiting", outcome.get_outcome_display() or outcome.waiting_for
 
     @admin.display(description="P(30 d)", ordering="prediction__p_30d")
     def foretold(self, outcome: PredictionOutcome) -> str:

@@ -8,7 +8,7 @@ The one entry is `forecast`, which takes many series at once:
 `LatentModel`.
 """
 
-from predictions.forecasting.fleet import forecast
+from predictions.forecasting.fleet import forecast, needs_borrowed_behaviour
 from predictions.forecasting.request import BorrowedBehaviour, ForecastRequest, LimitTarget, borrow_behaviour
 from predictions.forecasting.result import DAYS_AHEAD, HORIZON_DAYS, Forecast, ForecastError, SeriesResult
 
@@ -23,4 +23,5 @@ __all__ = [
     "SeriesResult",
     "borrow_behaviour",
     "forecast",
+    "needs_borrowed_behaviour",
 ]

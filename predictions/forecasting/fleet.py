@@ -8,7 +8,7 @@ from typing import Any
 from predictions.forecasting.explanation import explain_already_beyond, explain_forecast
 from predictions.forecasting.fitting import Fit, FitInput, Refusal, fit_all
 from predictions.forecasting.futures import PATHS, Futures, draw_futures
-from predictions.forecasting.guards import no_reading, stale
+from predictions.forecasting.guards import no_reading, stale, too_short
 from predictions.forecasting.history import LOOK_BACK_DAYS, History, read_history
 from predictions.forecasting.latent import LatentModel
 from predictions.forecasting.passage import first_passage
@@ -31,14 +31,10 @@ class Series:
     history: History
     refusal: Refusal | None
 
-    def is_beyond(self, limit: LimitTarget) -> bool:
-        """Whether the newest reading is at or beyond a limit."""
-        return limit.is_crossed_by(self.history.newest_value)
-
     @property
     def needs_fit(self) -> bool:
-        """Some limit is not crossed yet, and nothing speaks against a forecast."""
-        return self.refusal is None and not all(self.is_beyond(limit) for limit in self.request.limits)
+        """Some limit is not passed yet, and nothing speaks against a forecast."""
+        return self.refusal is None and not all(map(self.history.has_passed, self.request.limits))
 
 
 def forecast(requests: Sequence[ForecastRequest]) -> list[SeriesResult]:
@@ -58,6 +54,12 @@ def forecast(requests: Sequence[ForecastRequest]) -> list[SeriesResult]:
     ]
 
 
+def needs_borrowed_behaviour(request: ForecastRequest) -> bool:
+    """Whether a forecast would use `request.borrowed`: a limit is not passed yet, and the history is too short."""
+    series = _read(request)
+    return series.needs_fit and too_short(series.history) is not None
+
+
 def _read(request: ForecastRequest) -> Series:
     history = read_history(request)
     reason = no_reading(history) or stale(history, now_us=request.now_us)
@@ -74,7 +76,8 @@ def _conclude(series: Series, fit: Fit | None) -> SeriesResult:
     if fit is None:
         return [_already_beyond(series, limit) for limit in limits]
     foresee = _foresight(series, fit)
-    return [_already_beyond(series, limit) if series.is_beyond(limit) else foresee(limit) for limit in limits]
+    has_passed = series.history.has_passed
+    return [_already_beyond(series, limit) if has_passed(limit) else foresee(limit) for limit in limits]
 
 
 def _foresight(series: Series, fit: LatentModel | Refusal) -> Callable[[LimitTarget], Forecast]:
@@ -97,7 +100,7 @@ def _already_beyond(series: Series, limit: LimitTarget) -> Forecast:
         already_beyond=True,
         model="observed",
         model_version="observed.1",
-        settings=_settings(series),
+        settings=_settings(series) | {"on_delay_s": limit.on_delay_s},
         probability=dict.fromkeys(DAYS_AHEAD, 1.0),
         crossing_p10_us=now_us,
         crossing_p50_us=now_us,

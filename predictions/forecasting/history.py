@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from predictions.forecasting.buckets import DAY_US, SECOND_US, bucket_medians, choose_bucket_s
 from predictions.forecasting.cleaning import outlier_mask
-from predictions.forecasting.request import ForecastRequest
+from predictions.forecasting.request import ForecastRequest, LimitTarget
 
 LOOK_BACK_DAYS = 365
 LEVEL_BUCKETS = 3
@@ -20,18 +20,26 @@ LARGEST_MAGNITUDE = 1e150  # what can be squared without overflow; no sensor mea
 class History:
     """`ts_us` (m,) bucket starts and `values` (m,) their medians, ascending, outliers already left out.
 
-    `newest_us` and `newest_value` are of the newest raw reading; without one they are None and NaN. `since`
-    says in words where the history begins.
+    `raw_ts_us` and `raw_values` (n,) are the readings themselves; `newest_us` and `newest_value` are of the last
+    one, None and NaN without any. `since` says in words where the history begins.
     """
 
     ts_us: NDArray[np.int64]
     values: NDArray[np.float64]
+    raw_ts_us: NDArray[np.int64]
+    raw_values: NDArray[np.float64]
     bucket_s: int
     n_masked: int
-    newest_us: int | None
-    newest_value: float
     since: str
     input_quality: dict[str, Any]
+
+    @property
+    def newest_us(self) -> int | None:
+        return int(self.raw_ts_us[-1]) if len(self.raw_ts_us) else None
+
+    @property
+    def newest_value(self) -> float:
+        return float(self.raw_values[-1]) if len(self.raw_values) else math.nan
 
     @property
     def span_days(self) -> float:
@@ -43,6 +51,12 @@ class History:
         """The present level: the median of the last three buckets."""
         return float(np.median(self.values[-LEVEL_BUCKETS:]))
 
+    def has_passed(self, limit: LimitTarget) -> bool:
+        """Whether the last readings are at or beyond a limit without a break, for its on-delay at least."""
+        within = np.flatnonzero(~limit.are_crossed_by(self.raw_values))
+        beyond_us = self.raw_ts_us[int(within[-1]) + 1 if len(within) else 0 :]
+        return len(beyond_us) > 0 and bool(beyond_us[-1] - beyond_us[0] >= limit.on_delay_s * SECOND_US)
+
 
 def read_history(request: ForecastRequest) -> History:
     """Select, sort, bucket and clean the readings of a request, counting what is left out."""
@@ -53,10 +67,10 @@ def read_history(request: ForecastRequest) -> History:
     return History(
         ts_us=starts[~masked],
         values=medians[~masked],
+        raw_ts_us=ts_us,
+        raw_values=values,
         bucket_s=bucket_s,
         n_masked=int(masked.sum()),
-        newest_us=int(ts_us[-1]) if len(ts_us) else None,
-        newest_value=float(values[-1]) if len(ts_us) else math.nan,
         since=f"in the last {LOOK_BACK_DAYS} days"
         if request.regime_started_us is None
         else "since the last repair",

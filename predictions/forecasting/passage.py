@@ -36,6 +36,6 @@ def first_passage(
     *, latent: NDArray[np.float64], ts_us: NDArray[np.int64], limit: LimitTarget
 ) -> FirstPassage:
     """First instant of `ts_us` (n,) at which each latent path of (paths, n) is at or beyond the limit."""
-    beyond = latent >= limit.value if limit.direction == "high" else latent <= limit.value
+    beyond = limit.are_crossed_by(latent)
     first = np.where(beyond.any(axis=1), ts_us[beyond.argmax(axis=1)], NEVER_US)
     return FirstPassage(crossed_us=first)

@@ -18,11 +18,15 @@ SERIES_TO_BORROW_FROM = 3  # with fewer, the spread of drifts between machines i
 
 @dataclass(frozen=True, slots=True)
 class LimitTarget:
-    """A limit in the unit of the series; `high` is crossed from below, `low` from above."""
+    """A limit in the unit of the series; `high` is crossed from below, `low` from above.
+
+    Readings have passed it once they were at or beyond it for `on_delay_s` seconds (as in ISA-18.2).
+    """
 
     key: str
     value: float
     direction: Direction
+    on_delay_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
@@ -31,10 +35,12 @@ class LimitTarget:
             raise ValueError(
                 f"Limit {self.key} has the direction {self.direction!r}; high and low are known."
             )
+        if not (math.isfinite(self.on_delay_s) and self.on_delay_s >= 0):
+            raise ValueError(f"Limit {self.key} has an on-delay without meaning: {self.on_delay_s}.")
 
-    def is_crossed_by(self, level: float) -> bool:
-        """Whether a level is at or beyond the limit."""
-        return level >= self.value if self.direction == "high" else level <= self.value
+    def are_crossed_by(self, levels: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each level is at or beyond the limit, in the shape of `levels`."""
+        return levels >= self.value if self.direction == "high" else levels <= self.value
 
     def room(self, level: float) -> float:
         """How far a level may still move towards the limit; negative when it is beyond."""

@@ -68,10 +68,10 @@ class Migration(migrations.Migration):
                 ('parked_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('last_error', models.TextField(blank=True, editable=False)),
                 ('verdict', models.CharField(blank=True, choices=[('confirmed_as_predicted', 'Confirmed as predicted'), ('confirmed_another_mode', 'Confirmed, another mode'), ('early', 'Early: a potential failure was found'), ('no_fault_found', 'No fault found'), ('sensor_fault', 'Sensor fault'), ('duplicate', 'Duplicate'), ('deferred', 'Deferred'), ('not_inspected', 'Not inspected'), ('failed_before_repair', 'Failed before repair')], help_text='What people found; empty when the horizon passed.', max_length=30)),
-                ('happened_at', models.DateTimeField(help_text='When it was found, or when the horizon passed.')),
+                ('happened_at', models.DateTimeField(blank=True, help_text='When it was found, or when the horizon passed; empty while a task is open for it.', null=True)),
                 ('outcome', models.CharField(blank=True, choices=[('true_positive', 'True positive'), ('false_positive', 'False positive'), ('true_negative', 'True negative'), ('false_negative', 'Missed'), ('censored', 'Censored'), ('undecided', 'Undecided')], max_length=20)),
                 ('is_date_censored', models.BooleanField(default=False, help_text='The work came before the failure: its date is not known.')),
-                ('lead_time', models.DurationField(blank=True, help_text='From the prediction to what happened.', null=True)),
+                ('lead_time', models.DurationField(blank=True, help_text='From the prediction to what was found or failed.', null=True)),
                 ('brier_30d', models.FloatField(blank=True, help_text='Squared error of the 30-day probability.', null=True)),
                 ('reason', models.CharField(blank=True, max_length=200)),
                 ('scored_at', models.DateTimeField(blank=True, null=True)),
@@ -133,6 +133,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='predictionoutcome',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome', ''), ('scored_at__isnull', True)), models.Q(('outcome__in', ['true_positive', 'false_positive', 'true_negative', 'false_negative', 'censored', 'undecided']), ('scored_at__isnull', False)), _connector='OR'), name='predictionoutcome_scored_has_time'),
+        ),
+        migrations.AddConstraint(
+            model_name='predictionoutcome',
+            constraint=models.CheckConstraint(condition=models.Q(('happened_at__isnull', False), models.Q(('due_at__isnull', True), ('outcome', '')), _connector='OR'), name='predictionoutcome_happened_before_scored'),
         ),
         migrations.AddConstraint(
             model_name='predictionoutcome',

@@ -3,25 +3,27 @@
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import numpy as np
 
 from predictions.forecasting import (
     HORIZON_DAYS,
-    BorrowedBehaviour,
     Forecast,
     ForecastError,
     ForecastRequest,
     LimitTarget,
-    borrow_behaviour,
     forecast,
+    needs_borrowed_behaviour,
 )
+from predictions.forecasting.request import Direction
 from predictions.models import Prediction, PredictionStatus
+from predictions.services.borrowing import Lender
 from predictions.signals import prediction_made
 from sensors import storage
-from sensors.models import HourlyRollup, Quality, Sensor
+from sensors.models import HourlyRollup, Limit, Quality, Sensor
 from smartmaint import clock
 
 LOOK_BACK = timedelta(days=365)
@@ -35,9 +37,10 @@ class ForecastFailed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A forecast for one prediction, and the moment it was made for."""
+    """A forecast for one prediction, the limit as it was then, and the moment it was made for."""
 
     forecast: Forecast
+    limit: Limit
     cutoff_at: datetime
 
 
@@ -48,10 +51,17 @@ def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | Forecas
     for prediction in predictions:
         by_sensor[prediction.sensor_id].append(prediction)
     sensors = (
-        Sensor.objects.select_related("equipment").prefetch_related("baselines").in_bulk(list(by_sensor))
+        Sensor.objects.select_related("equipment__equipment_class")
+        .prefetch_related("baselines")
+        .in_bulk(list(by_sensor))
     )
+    limits = Limit.objects.in_bulk([prediction.limit_id for prediction in predictions])
+    lender = Lender(cutoff_at)
     requests = [
-        _forecast_request(sensors[sensor_id], waiting, cutoff_at) for sensor_id, waiting in by_sensor.items()
+        _forecast_request(
+            sensors[sensor_id], [limits[prediction.limit_id] for prediction in waiting], cutoff_at, lender
+        )
+        for sensor_id, waiting in by_sensor.items()
     ]
     answers: dict[int, Answer | ForecastFailed] = {}
     for waiting, result in zip(by_sensor.values(), forecast(requests), strict=True):
@@ -59,12 +69,15 @@ def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | Forecas
             answers |= {prediction.pk: ForecastFailed(result.message) for prediction in waiting}
         else:
             answers |= {
-                prediction.pk: Answer(one, cutoff_at) for prediction, one in zip(waiting, result, strict=True)
+                prediction.pk: Answer(one, limits[prediction.limit_id], cutoff_at)
+                for prediction, one in zip(waiting, result, strict=True)
             }
     return [answers[prediction.pk] for prediction in predictions]
 
 
-def _forecast_request(sensor: Sensor, predictions: list[Prediction], cutoff_at: datetime) -> ForecastRequest:
+def _forecast_request(
+    sensor: Sensor, limits: list[Limit], cutoff_at: datetime, lender: Lender
+) -> ForecastRequest:
     repaired_at = max(
         (baseline.started_at for baseline in sensor.baselines.all() if baseline.started_at <= cutoff_at),
         default=None,
@@ -72,24 +85,27 @@ def _forecast_request(sensor: Sensor, predictions: list[Prediction], cutoff_at: 
     ts_us, values = read_history(
         sensor, since=max(repaired_at or cutoff_at - LOOK_BACK, cutoff_at - LOOK_BACK), until=cutoff_at
     )
-    return ForecastRequest(
+    request = ForecastRequest(
         key=sensor.key,
         ts_us=ts_us,
         values=values,
         limits=[
             LimitTarget(
-                key=str(prediction.limit_id),
-                value=prediction.limit.value,
-                direction=prediction.limit.direction,
+                key=str(limit.pk),
+                value=limit.value,
+                direction=cast(Direction, limit.direction.value),
+                on_delay_s=limit.on_delay_s,
             )
-            for prediction in predictions
+            for limit in limits
         ],
         now_us=storage.microseconds(cutoff_at),
         seed=zlib.crc32(f"{sensor.pk} {cutoff_at.isoformat()}".encode()),
         regime_started_us=None if repaired_at is None else storage.microseconds(repaired_at),
         expected_interval_s=sensor.expected_interval_s,
-        borrowed=_borrowed(sensor),
     )
+    if needs_borrowed_behaviour(request):
+        return replace(request, borrowed=lender.lend_to(sensor))
+    return request
 
 
 def read_history(sensor: Sensor, *, since: datetime, until: datetime) -> tuple[np.ndarray, np.ndarray]:
@@ -112,41 +128,13 @@ def read_history(sensor: Sensor, *, since: datetime, until: datetime) -> tuple[n
     )
 
 
-def _borrowed(sensor: Sensor) -> BorrowedBehaviour | None:
-    """How sensors of the same quantity on the same class of equipment drift, by their last predictions."""
-    others = (
-        Prediction.objects.made()
-        .filter(
-            organization_id=sensor.organization_id,
-            sensor__quantity=sensor.quantity,
-            sensor__unit=sensor.unit,
-            sensor__equipment__equipment_class_id=sensor.equipment.equipment_class_id,
-            explanation__has_keys=["slope_per_day", "noise_sd"],
-            # What was itself borrowed tells nothing new.
-            explanation__cold_start=False,
-        )
-        .exclude(sensor=sensor)
-        .order_by("sensor_id", "-made_at")
-        .distinct("sensor_id")
-        .values_list("explanation", flat=True)
-    )
-    behaviours = [
-        words for words in others if words["slope_per_day"] is not None and words["noise_sd"] is not None
-    ]
-    return borrow_behaviour(
-        drifts_per_day=[words["slope_per_day"] for words in behaviours],
-        noise_sds=[words["noise_sd"] for words in behaviours],
-        source=f"{len(behaviours)} other {sensor.equipment.equipment_class.name.lower()}",
-    )
-
-
 def make_prediction(prediction: Prediction, answer: Answer) -> None:
     """Enter an answer in the ledger, for good, and tell the others. Runs in the prediction's transaction."""
     said = answer.forecast
     prediction.status = PredictionStatus(said.status)
     prediction.made_at = clock.now()
     prediction.cutoff_at = answer.cutoff_at
-    prediction.limit_value, prediction.direction = prediction.limit.value, prediction.limit.direction
+    prediction.limit_value, prediction.direction = answer.limit.value, answer.limit.direction
     prediction.data_from_at, prediction.data_to_at = _moment(said.data_from_us), _moment(said.data_to_us)
     prediction.model_name, prediction.model_version = said.model, said.model_version
     prediction.settings = said.settings

@@ -1,20 +1,23 @@
 """Asking for predictions: after a credible anomaly, on a period, or because a person wants one."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
-from predictions.models import Prediction, PredictionStatus, Trigger
+from predictions.models import Prediction, PredictionQuerySet, PredictionStatus, Trigger
 from sensors.models import Anomaly, AnomalyStatus, Limit, Sensor
 from smartmaint import clock
 
 PERIOD = timedelta(hours=1)
+# A probability of a sensor that fell silent is asked anew once, and is then answered with "not possible".
+WITHOUT_NEWS = timedelta(days=1)
 PERIODIC_BATCH = 500
 
 
+@transaction.atomic
 def request_prediction(*, anomaly: Anomaly) -> list[Prediction]:
-    """Ask for a prediction of every failure limit of a credible anomaly's sensor; asking twice changes nothing."""
+    """Ask for a prediction of every failure limit of a credible anomaly's sensor: one waits per limit, never two."""
     if anomaly.status != AnomalyStatus.CREDIBLE:
         return []
     return _request(sensor=anomaly.sensor, trigger=Trigger.ANOMALY, anomaly=anomaly)
@@ -22,64 +25,109 @@ def request_prediction(*, anomaly: Anomaly) -> list[Prediction]:
 
 @transaction.atomic
 def request_prediction_by_person(*, sensor: Sensor) -> list[Prediction]:
+    """Ask for a prediction of every failure limit of a sensor, from all readings until now."""
     return _request(sensor=sensor, trigger=Trigger.PERSON)
 
 
 def _request(*, sensor: Sensor, trigger: Trigger, anomaly: Anomaly | None = None) -> list[Prediction]:
-    return [
-        _request_for_limit(limit, trigger, anomaly)
-        for limit in Limit.objects.outermost().filter(sensor=sensor)
-    ]
+    limits = list(Limit.objects.outermost().filter(sensor=sensor).order_by("pk"))
+    waiting = _lock_waiting(limits, trigger, anomaly)
+    for prediction in waiting:
+        _hurry(prediction, trigger, anomaly)
+    return waiting
 
 
-def _request_for_limit(limit: Limit, trigger: Trigger, anomaly: Anomaly | None) -> Prediction:
-    """A prediction that waits already is made to serve; one that was given up gets another chance."""
-    pending = Prediction.objects.select_for_update(no_key=True).filter(
-        limit=limit, status=PredictionStatus.PENDING
-    )
-    prediction = pending.first()
-    if prediction is None:
-        prediction = Prediction(
-            organization_id=limit.organization_id, sensor_id=limit.sensor_id, limit=limit, trigger=trigger
+def _lock_waiting(limits: list[Limit], trigger: Trigger, anomaly: Anomaly | None) -> list[Prediction]:
+    """The one waiting prediction of each limit, locked: its own or the one that somebody else asked for.
+
+    Between the insert, which finds one waiting, and the lock that one may be made: then the limit needs another.
+    """
+    waiting: list[Prediction] = []
+    while len(waiting) < len(limits):
+        _insert_waiting(limits, trigger=trigger, requested_at=clock.now(), anomaly=anomaly)
+        waiting = list(
+            _waiting().filter(limit__in=limits).order_by("limit_id").select_for_update(no_key=True)
         )
-        prediction.mark_due()
-    if anomaly is not None and prediction.anomaly_id is None:
-        prediction.trigger, prediction.anomaly = trigger, anomaly
-    if prediction.parked_at is not None:
-        prediction.mark_due()
+    return waiting
+
+
+def _hurry(prediction: Prediction, trigger: Trigger, anomaly: Anomaly | None) -> None:
+    """Have a waiting prediction made now, by the more urgent of its reasons.
+
+    Marking it due takes it out of a back-off, and overtakes a worker that read its readings before this moment.
+    """
+    prediction.anomaly = prediction.anomaly or anomaly
+    if trigger.rank < Trigger(prediction.trigger).rank:
+        prediction.trigger = trigger
+    prediction.mark_due()
     prediction.save()
-    return prediction
 
 
 def request_due_predictions() -> int:
-    """Ask for the periodic predictions: limits with news since their last one, which is an hour old or older."""
+    """Ask for what is due by its period, the longest wait first; returns how many predictions were asked for.
+
+    Due are limits whose last prediction is an hour old or older and whose sensor has news since; and predictions that
+    were given up an hour ago: what made them fail may be gone.
+    """
     now = clock.now()
-    newest = Prediction.objects.filter(limit=OuterRef("pk")).order_by("-requested_at")
-    limits = (
-        Limit.objects.outermost()
-        .filter(sensor__latest__isnull=False)
-        .annotate(last_requested_at=Subquery(newest.values("requested_at")[:1]))
-        .filter(
-            Q(last_requested_at__isnull=True)
-            | Q(last_requested_at__lte=now - PERIOD, sensor__latest__received_at__gt=F("last_requested_at"))
-        )
-        .order_by("pk")[:PERIODIC_BATCH]
+    limits = list(
+        _due_limits(now).order_by(F("last_requested_at").asc(nulls_first=True), "pk")[:PERIODIC_BATCH]
     )
-    return _insert_pending(list(limits), now)
+    # In the order in which others insert them, or the two could wait for each other.
+    limits.sort(key=lambda limit: limit.pk)
+    _insert_waiting(limits, trigger=Trigger.PERIOD, requested_at=now)
+    inserted = Prediction.objects.filter(limit__in=limits, trigger=Trigger.PERIOD, requested_at=now).count()
+    return inserted + _try_given_up_again()
 
 
-def _insert_pending(limits: list[Limit], now: datetime) -> int:
+def _due_limits(now: datetime) -> QuerySet[Limit]:
+    # Pending rows are left out, so the newest made is the newest asked for, and an index finds it.
+    last = Prediction.objects.settled().filter(limit=OuterRef("pk")).order_by("-made_at")
+    has_news = Q(sensor__latest__received_at__gt=F("last_requested_at"))
+    went_silent = Q(last_status=PredictionStatus.MADE, last_requested_at__lte=now - WITHOUT_NEWS)
+    return (
+        Limit.objects.outermost()
+        .filter(~Exists(_waiting().filter(limit=OuterRef("pk"))), sensor__latest__isnull=False)
+        .annotate(
+            last_requested_at=Subquery(last.values("requested_at")[:1]),
+            last_status=Subquery(last.values("status")[:1]),
+        )
+        .filter(
+            Q(last_requested_at__isnull=True) | Q(has_news, last_requested_at__lte=now - PERIOD) | went_silent
+        )
+    )
+
+
+@transaction.atomic
+def _try_given_up_again() -> int:
+    given_up = (
+        _waiting()
+        .stuck()
+        .filter(parked_at__lte=datetime.now(UTC) - PERIOD, limit__in=Limit.objects.outermost())
+        .select_for_update(skip_locked=True, no_key=True, of=("self",))
+    )
+    return Prediction.objects.filter(pk__in=[prediction.pk for prediction in given_up]).try_again()
+
+
+def _waiting() -> PredictionQuerySet:
+    return Prediction.objects.filter(status=PredictionStatus.PENDING)
+
+
+def _insert_waiting(
+    limits: list[Limit], *, trigger: Trigger, requested_at: datetime, anomaly: Anomaly | None = None
+) -> None:
+    """One waiting prediction per limit; where there is one, it stays as it is."""
     predictions = [
         Prediction(
             organization_id=limit.organization_id,
             sensor_id=limit.sensor_id,
             limit=limit,
-            trigger=Trigger.PERIOD,
-            requested_at=now,
+            anomaly=anomaly,
+            trigger=trigger,
+            requested_at=requested_at,
         )
         for limit in limits
     ]
     for prediction in predictions:
         prediction.mark_due()
     Prediction.objects.bulk_create(predictions, ignore_conflicts=True)
-    return len(predictions)

@@ -1,18 +1,22 @@
-"""What became of predictions: rows that wait for a score, and the score itself."""
+"""What became of predictions: rows that wait for a verdict or a score, and the score itself."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef
+from django.db import transaction
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 
 from equipment.models import Failure, Verdict
-from predictions.models import Outcome, Prediction, PredictionOutcome
+from predictions.models import Outcome, Prediction, PredictionOutcome, PredictionOutcomeQuerySet
 from predictions.signals import prediction_scored
 from sensors.models import Baseline
 from smartmaint import clock
+from smartmaint.accounts.models import Organization
 
 FORETOLD_FROM = 0.5
 CLOSING_BATCH = 500
+MONTH = timedelta(days=30)
+HORIZON = ExpressionWrapper(F("horizon_days") * timedelta(days=1), output_field=DurationField())
 
 OF_VERDICT = {
     Verdict.CONFIRMED_AS_PREDICTED: (Outcome.TRUE_POSITIVE, "People found what was predicted."),
@@ -33,32 +37,73 @@ class Score:
 
     outcome: Outcome
     reason: str
+    lead_time: timedelta | None = None
     is_date_censored: bool = False
     brier_30d: float | None = None
 
 
+def expect_verdict(prediction: Prediction) -> None:
+    """Leave a prediction's score to people, who will look: the end of its horizon says nothing while a task is open.
+
+    Whoever expects a verdict calls `request_score` in the end, with `not inspected` if nobody looked.
+    """
+    PredictionOutcome.objects.get_or_create(
+        prediction=prediction, defaults={"organization_id": prediction.organization_id}
+    )
+
+
+@transaction.atomic
 def request_score(*, predictions: list[Prediction], verdict: str, happened_at: datetime) -> None:
     """Mark predictions to be scored by what people found; a corrected finding has them scored again."""
-    for prediction in predictions:
-        outcome = (
-            PredictionOutcome.objects.select_for_update(no_key=True).filter(prediction=prediction).first()
+    PredictionOutcome.objects.bulk_create(
+        [
+            PredictionOutcome(organization_id=prediction.organization_id, prediction=prediction)
+            for prediction in predictions
+        ],
+        ignore_conflicts=True,
+    )
+    _mark_unscored(
+        PredictionOutcome.objects.filter(prediction__in=predictions), verdict=verdict, happened_at=happened_at
+    )
+
+
+@transaction.atomic
+def rescore_for_failure(failure: Failure) -> int:
+    """Have scored again what was closed without knowing of a failure, or by one that is withdrawn; returns how many.
+
+    These are the predictions of its equipment and mode whose horizon holds the failure and has passed.
+    """
+    return _mark_unscored(
+        PredictionOutcome.objects.filter(
+            verdict="",
+            happened_at__gte=failure.failed_at,
+            prediction__cutoff_at__lt=failure.failed_at,
+            prediction__sensor__equipment=failure.equipment_id,
+            prediction__limit__failure_mode=failure.failure_mode_id,
         )
-        if outcome is None:
-            outcome = PredictionOutcome(organization_id=prediction.organization_id, prediction=prediction)
-        outcome.verdict, outcome.happened_at = verdict, happened_at
-        outcome.outcome, outcome.scored_at = "", None
-        outcome.mark_due()
-        outcome.save()
+    )
+
+
+def _mark_unscored(outcomes: PredictionOutcomeQuerySet, **found: object) -> int:
+    """Put outcomes into their queue, all in one UPDATE; locked in the order of their keys, as by everybody."""
+    locked = outcomes.order_by("pk").select_for_update(no_key=True, of=("self",)).values_list("pk", flat=True)
+    return PredictionOutcome.objects.filter(pk__in=list(locked)).update(
+        outcome="",
+        scored_at=None,
+        due_at=datetime.now(UTC),
+        attempts=0,
+        parked_at=None,
+        last_error="",
+        **found,
+    )
 
 
 def request_scores_of_past_horizons() -> int:
-    """Mark predictions to be scored whose horizon passed without anybody's verdict."""
-    horizon = ExpressionWrapper(timedelta(days=1) * F("horizon_days"), output_field=DurationField())
-    ended = F("cutoff_at") + horizon
+    """Mark predictions to be scored whose horizon passed, and for which nobody's verdict is expected."""
     unscored = (
         Prediction.objects.made()
         .exclude(Exists(PredictionOutcome.objects.filter(prediction=OuterRef("pk"))))
-        .annotate(horizon_ends_at=ended)
+        .annotate(horizon_ends_at=F("cutoff_at") + HORIZON)
         .filter(horizon_ends_at__lte=clock.now())
         .order_by("pk")[:CLOSING_BATCH]
     )
@@ -76,32 +121,104 @@ def request_scores_of_past_horizons() -> int:
     return len(outcomes)
 
 
+def missed_failures(organization: Organization) -> QuerySet[Failure]:
+    """Failures that no earlier prediction for that machine and mode foretold.
+
+    A prediction foretold it by giving 50 % or more within its horizon, or because people confirmed it; not if the
+    machine was repaired between the two.
+    """
+    repaired_between = Baseline.objects.filter(
+        sensor=OuterRef("sensor"),
+        started_at__gt=OuterRef("cutoff_at"),
+        started_at__lt=OuterRef(OuterRef("failed_at")),
+    )
+    foretold = (
+        Prediction.objects.made()
+        .annotate(horizon_ends_at=F("cutoff_at") + HORIZON)
+        .filter(
+            Q(p_90d__gte=FORETOLD_FROM) | Q(outcome__outcome=Outcome.TRUE_POSITIVE),
+            sensor__equipment=OuterRef("equipment"),
+            limit__failure_mode=OuterRef("failure_mode"),
+            cutoff_at__lt=OuterRef("failed_at"),
+            horizon_ends_at__gte=OuterRef("failed_at"),
+        )
+        .exclude(Exists(repaired_between))
+    )
+    return Failure.objects.for_organization(organization).exclude(Exists(foretold))
+
+
 def compute_score(outcome: PredictionOutcome) -> Score:
     """Compare a prediction with what happened. Writes nothing."""
-    prediction = outcome.prediction
-    if outcome.verdict:
-        verdict = Verdict(outcome.verdict)
-        result, reason = OF_VERDICT[verdict]
-        return Score(
-            outcome=result,
-            reason=reason,
-            is_date_censored=verdict in {Verdict.EARLY, Verdict.CONFIRMED_AS_PREDICTED},
-            brier_30d=_brier_of_verdict(prediction, verdict, outcome.happened_at),
-        )
-    return _score_of_past_horizon(prediction, outcome.happened_at)
+    if not outcome.verdict:
+        return _score_of_past_horizon(outcome.prediction, outcome.happened_at)
+    return _score_of_verdict(outcome.prediction, Verdict(outcome.verdict), outcome.happened_at)
+
+
+def _score_of_verdict(prediction: Prediction, verdict: Verdict, happened_at: datetime) -> Score:
+    if happened_at <= prediction.cutoff_at:
+        return Score(outcome=Outcome.UNDECIDED, reason="It was made after that had happened.")
+    result, reason = OF_VERDICT[verdict]
+    return Score(
+        outcome=result,
+        reason=reason,
+        lead_time=_lead_time(prediction, happened_at),
+        is_date_censored=verdict == Verdict.EARLY,
+        brier_30d=_brier_of_verdict(prediction, verdict, happened_at),
+    )
 
 
 def _brier_of_verdict(prediction: Prediction, verdict: Verdict, happened_at: datetime) -> float | None:
-    """Squared error of the 30-day probability; None where the work hides what would have happened."""
-    if verdict == Verdict.FAILED_BEFORE_REPAIR:
-        return (prediction.p_30d - float(happened_at - prediction.cutoff_at <= timedelta(days=30))) ** 2
-    if verdict.is_false_alarm and happened_at - prediction.cutoff_at >= timedelta(days=30):
+    """Squared error of the 30-day probability (Brier 1950); None where the work hides what would have happened."""
+    if verdict in {Verdict.CONFIRMED_AS_PREDICTED, Verdict.FAILED_BEFORE_REPAIR}:
+        return _brier_of_event(prediction, happened_at)
+    if verdict.is_false_alarm and happened_at - prediction.cutoff_at >= MONTH:
         return prediction.p_30d**2
     return None
 
 
+def _brier_of_event(prediction: Prediction, happened_at: datetime) -> float:
+    return (prediction.p_30d - float(happened_at - prediction.cutoff_at <= MONTH)) ** 2
+
+
+def _lead_time(prediction: Prediction, happened_at: datetime) -> timedelta:
+    return max(happened_at - prediction.made_at, timedelta())
+
+
 def _score_of_past_horizon(prediction: Prediction, ended_at: datetime) -> Score:
-    failure = (
+    repaired_at = _first_repair(prediction, ended_at)
+    failed_at = _first_failure(prediction, repaired_at or ended_at)
+    if failed_at is not None:
+        was_foretold = prediction.p_90d >= FORETOLD_FROM
+        return Score(
+            outcome=Outcome.TRUE_POSITIVE if was_foretold else Outcome.FALSE_NEGATIVE,
+            reason="It failed within the horizon.",
+            lead_time=_lead_time(prediction, failed_at),
+            brier_30d=_brier_of_event(prediction, failed_at),
+        )
+    if repaired_at is not None:
+        return Score(
+            outcome=Outcome.CENSORED, reason="It was repaired within the horizon, for another reason."
+        )
+    return Score(
+        outcome=Outcome.TRUE_NEGATIVE,
+        reason="The horizon passed without a failure.",
+        brier_30d=prediction.p_30d**2,
+    )
+
+
+def _first_repair(prediction: Prediction, ended_at: datetime) -> datetime | None:
+    return (
+        Baseline.objects.filter(
+            sensor=prediction.sensor_id, started_at__gt=prediction.cutoff_at, started_at__lte=ended_at
+        )
+        .order_by("started_at")
+        .values_list("started_at", flat=True)
+        .first()
+    )
+
+
+def _first_failure(prediction: Prediction, ended_at: datetime) -> datetime | None:
+    return (
         Failure.objects.filter(
             equipment=prediction.sensor.equipment_id,
             failure_mode=prediction.limit.failure_mode_id,
@@ -109,26 +226,8 @@ def _score_of_past_horizon(prediction: Prediction, ended_at: datetime) -> Score:
             failed_at__lte=ended_at,
         )
         .order_by("failed_at")
+        .values_list("failed_at", flat=True)
         .first()
-    )
-    was_foretold = prediction.p_90d >= FORETOLD_FROM
-    if failure is not None:
-        within_30d = failure.failed_at - prediction.cutoff_at <= timedelta(days=30)
-        return Score(
-            outcome=Outcome.TRUE_POSITIVE if was_foretold else Outcome.FALSE_NEGATIVE,
-            reason="It failed within the horizon.",
-            brier_30d=(prediction.p_30d - within_30d) ** 2,
-        )
-    if Baseline.objects.filter(
-        sensor=prediction.sensor_id, started_at__gt=prediction.cutoff_at, started_at__lte=ended_at
-    ).exists():
-        return Score(
-            outcome=Outcome.CENSORED, reason="It was repaired within the horizon, for another reason."
-        )
-    return Score(
-        outcome=Outcome.FALSE_POSITIVE if was_foretold else Outcome.TRUE_NEGATIVE,
-        reason="The horizon passed without a failure.",
-        brier_30d=prediction.p_30d**2,
     )
 
 
@@ -136,7 +235,7 @@ def score_prediction(outcome: PredictionOutcome, score: Score) -> None:
     """Keep a score, and tell the others. Runs in the outcome's transaction."""
     outcome.outcome, outcome.reason = score.outcome, score.reason
     outcome.is_date_censored, outcome.brier_30d = score.is_date_censored, score.brier_30d
-    outcome.lead_time = outcome.happened_at - outcome.prediction.made_at
+    outcome.lead_time = score.lead_time
     outcome.scored_at = clock.now()
     outcome.save()
     prediction_scored.send(sender=PredictionOutcome, outcome=outcome)

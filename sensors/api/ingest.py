@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -55,6 +56,10 @@ class ReceiptBody(serializers.Serializer):
     errors = RowError(many=True, required=False, help_text="The first 100 refusals.")
 
 
+class LengthRequired(Exception):
+    """The body comes in chunks, and nothing tells where it ends."""
+
+
 class PassThrough(BaseParser):
     """Hands the body on as a stream: the format parses it, not DRF."""
 
@@ -97,10 +102,11 @@ class ReadingsView(APIView):
         """Store readings. The same reading twice is stored once; 2xx means that it is committed."""
         api_key: ApiKey = request.auth
         try:
-            stream = request.data or BytesIO()  # DRF makes an empty dict of an empty body
-            body = read_body(stream, encoding=request.headers.get("Content-Encoding", ""))
+            body = read_body(self.stream(request), encoding=request.headers.get("Content-Encoding", ""))
             zone = ZoneInfo(api_key.time_zone) if api_key.time_zone else None
             parsed = json_format.parse(body, zone=zone)
+        except LengthRequired as error:
+            return problem(411, "length_required", str(error))
         except UnsupportedEncoding as error:
             return problem(415, "unsupported_encoding", str(error))
         except TooLarge as error:
@@ -109,6 +115,8 @@ class ReadingsView(APIView):
             return problem(413, error.code, error.detail)
         except (BrokenEncoding, MalformedBody) as error:
             return problem(400, "malformed", str(error))
+        except OSError:
+            return problem(400, "malformed", "The body broke off.")
         all_or_nothing = request.query_params.get("atomic", "").lower() in {"1", "true"}
         receipt = ingest_readings(
             organization=organization_of(request),
@@ -117,6 +125,19 @@ class ReadingsView(APIView):
             all_or_nothing=all_or_nothing,
         )
         return answer(receipt)
+
+    def stream(self, request: Request) -> BinaryIO:
+        """The body to be read. One sent in chunks tells no length, and Django and DRF would take it for empty.
+
+        Raises LengthRequired where the server does not mark the end of such a body: reading it would wait for ever.
+        """
+        if "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+            return request.data or BytesIO()  # DRF makes an empty dict of an empty body
+        if self.get_content_negotiator().select_parser(request, request.parsers) is None:
+            raise UnsupportedMediaType(request.content_type)
+        if not request.META.get("wsgi.input_terminated"):
+            raise LengthRequired("Send the Content-Length: this server cannot read a body in chunks.")
+        return request.META["wsgi.input"]
 
 
 def answer(receipt: Receipt) -> HttpResponse:

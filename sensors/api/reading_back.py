@@ -1,5 +1,8 @@
 """Sensors, readings by range, and anomalies; of the caller's own organisation."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils.dateparse import parse_datetime
@@ -82,7 +85,7 @@ class AnomalyList(ListAPIView):
             return Anomaly.objects.none()
         anomalies = Anomaly.objects.for_organization(organization_of(self.request))
         anomalies = anomalies.select_related("sensor__equipment")
-        status = self.request.query_params.get("status")
+        status = choice_in_query(self.request, "status", AnomalyStatus.values)
         return anomalies.filter(status=status) if status else anomalies
 
 
@@ -94,7 +97,17 @@ def sensors_of(request: Request) -> QuerySet[Sensor]:
     )
 
 
-def moment_in_query(request: Request, name: str):
+def choice_in_query(request: Request, name: str, choices: Sequence[str]) -> str | None:
+    """One of the choices from the query string, None when it is not there; raises ValidationError (400)."""
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    if text not in choices:
+        raise ValidationError({name: f"Choose one of {', '.join(choices)}."})
+    return text
+
+
+def moment_in_query(request: Request, name: str) -> datetime | None:
     """An aware moment from the query string, None when it is not there; raises ValidationError (400)."""
     text = request.query_params.get(name)
     if not text:

@@ -1,3 +1,5 @@
+import math
+
 from rest_framework import serializers
 
 from sensors.models import Anomaly, Limit, Sensor
@@ -81,5 +83,5 @@ class AnomalySerializer(serializers.ModelSerializer):
 
 
 def finite(value: float) -> float | None:
-    """JSON has no NaN: a bad reading without a value is null."""
-    return None if value != value else value
+    """JSON has no NaN and no infinity: a bad reading without a value is null."""
+    return value if math.isfinite(value) else None

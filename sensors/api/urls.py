@@ -1,13 +1,23 @@
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from sensors.api.ingest import ReadingsView
 from sensors.api.reading_back import AnomalyList, ReadingList, SensorDetail, SensorList
 
+
+class SensorKeyConverter(StringConverter):
+    """Keys contain slashes; the database takes no text with a NUL."""
+
+    regex = r"[^\x00]+"
+
+
+register_converter(SensorKeyConverter, "sensor_key")
+
 urlpatterns = [
     path("readings", ReadingsView.as_view(), name="api-readings"),
     path("sensors", SensorList.as_view(), name="api-sensors"),
-    # Keys contain slashes: the longer pattern stands first.
-    path("sensors/<path:key>/readings", ReadingList.as_view(), name="api-sensor-readings"),
-    path("sensors/<path:key>", SensorDetail.as_view(), name="api-sensor"),
+    # The longer pattern stands first.
+    path("sensors/<sensor_key:key>/readings", ReadingList.as_view(), name="api-sensor-readings"),
+    path("sensors/<sensor_key:key>", SensorDetail.as_view(), name="api-sensor"),
     path("anomalies", AnomalyList.as_view(), name="api-anomalies"),
 ]

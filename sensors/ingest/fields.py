@@ -15,6 +15,9 @@ MAX_SENSOR_KEY = 200
 MAX_UNIT = 40
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
+LARGEST = 1e100
+"""Nothing that is measured is larger; markers such as the largest float would overflow every mean."""
+
 _NOT_FINITE = frozenset({"nan", "infinity", "+infinity", "-infinity"})
 
 
@@ -61,13 +64,10 @@ def reading_value(raw: Any, *, quality: int) -> float:
 
 
 def _finite(raw: int | float) -> float:
-    try:
-        value = float(raw)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise RowProblem("invalid_value", "The value does not fit into a 64-bit floating point number.")
-    return value
+    # abs of an integer of any size compares exactly; NaN compares false.
+    if not abs(raw) <= LARGEST:
+        raise RowProblem("invalid_value", f"The value must lie between {-LARGEST:g} and {LARGEST:g}.")
+    return float(raw)
 
 
 def unit_code(raw: Any) -> str | None:

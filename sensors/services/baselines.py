@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 from equipment.models import Equipment
 from sensors.models import Anomaly, AnomalyFinding, Baseline, Sensor
@@ -17,6 +19,17 @@ def restart_baseline(*, equipment: Equipment, started_at: datetime, reason: str)
         started_at=started_at,
         reason=reason,
     )
+
+
+def withdraw_baseline(*, equipment: Equipment, started_at: datetime, reason_prefix: str) -> None:
+    """Take back what a finding had marked there and then; its reason tells it from the baselines that others marked.
+
+    What was noticed before stays ended: detection and forecasts see the past again, and notice anew what goes on.
+    """
+    machines = Equipment.objects.with_descendants(of=equipment).values("pk")
+    Baseline.objects.filter(
+        sensor__equipment__in=machines, started_at=started_at, reason__startswith=reason_prefix
+    ).delete()
 
 
 @transaction.atomic
@@ -38,7 +51,12 @@ def restart_sensor_baselines(*, sensors: Iterable[Sensor], started_at: datetime,
         ],
         ignore_conflicts=True,
     )
-    Anomaly.objects.open().filter(sensor__in=sensors, started_at__lte=started_at).update(ended_at=started_at)
+    open_anomalies = Anomaly.objects.open().filter(sensor__in=sensors)
+    # Locked in detection's order, or the two could wait for each other.
+    locked = (
+        open_anomalies.select_for_update(no_key=True).order_by("sensor_id", "id").values_list("pk", flat=True)
+    )
+    Anomaly.objects.filter(pk__in=list(locked)).update(ended_at=Greatest(F("started_at"), started_at))
 
 
 def record_finding(*, anomaly: Anomaly, verdict: str, found_at: datetime) -> None:

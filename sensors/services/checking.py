@@ -1,6 +1,6 @@
 """The checks of one request: whose sensors these are, units, the window of time, the physical range."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from sensors.ingest.checks import (
     quality_by_physical_range,
     refuse_outside_window,
 )
+from sensors.ingest.fields import LARGEST
 from sensors.ingest.parsed import ParsedReadings, Refusal
 from sensors.ingest.units import UnitMismatch, UnknownUnit, convert
 from sensors.models import Sensor
@@ -74,6 +75,12 @@ class _Check:
                 self.values[rows] = convert(self.values[rows], unit, sensor.unit)
             except (UnknownUnit, UnitMismatch) as error:
                 self.refuse(rows, error.code, str(error))
+        too_large = self.is_good & (np.abs(self.values) > LARGEST)
+        self.refuse(
+            np.flatnonzero(too_large),
+            "invalid_value",
+            f"The value is beyond {LARGEST:g} in the sensor's unit.",
+        )
 
     def refuse_outside_window(self) -> None:
         now_us = storage.microseconds(clock.now())
@@ -112,11 +119,13 @@ class _Check:
 
     def _per_row(self, read, rows: npt.NDArray[np.int64], *, dtype: type) -> npt.NDArray:
         """A property of each row's sensor."""
-        per_key = np.array([0 if sensor is None else read(sensor) for sensor in self.sensors], dtype=dtype)
+        per_key: npt.NDArray = np.array(
+            [0 if sensor is None else read(sensor) for sensor in self.sensors], dtype=dtype
+        )
         return per_key[self.key_of_row[rows]]
 
 
-def _numbered(values: Sequence) -> tuple[list, npt.NDArray[np.int64]]:
+def _numbered(values: Iterable) -> tuple[list, npt.NDArray[np.int64]]:
     """Distinct values in order of appearance, and each row's number among them."""
     numbers: dict = {}
     of_row = np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)

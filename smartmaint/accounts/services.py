@@ -176,12 +176,14 @@ def issue_api_key(
 
 def issue_successor(*, api_key: ApiKey, created_by: User | None = None) -> tuple[ApiKey, str]:
     """Make a key like this one and leave both usable, so that a gateway can change over."""
-    lifetime = api_key.expires_at and api_key.expires_at - api_key.created_at
+    expires_at = None
+    if api_key.expires_at is not None:
+        expires_at = clock.now() + (api_key.expires_at - api_key.created_at)
     return issue_api_key(
         organization=api_key.organization,
         name=_successor_name(api_key),
         scopes=api_key.scopes,
-        expires_at=lifetime and clock.now() + lifetime,
+        expires_at=expires_at,
         time_zone=api_key.time_zone,
         created_by=created_by,
     )

@@ -3,7 +3,15 @@
 from django.db import transaction
 
 from equipment.models import Equipment, EquipmentClass, FailureMode, Site
-from maintenance.models import Certificate, MaintenancePolicy, Shift, Skill, StandardJob, Technician
+from maintenance.models import (
+    Certificate,
+    MaintenancePolicy,
+    Shift,
+    Skill,
+    StandardJob,
+    StandardJobSkill,
+    Technician,
+)
 from sensors.models import Limit, Sensor
 from smartmaint.accounts.models import Organization, Role, User
 from smartmaint.accounts.services import add_member, create_organization
@@ -107,7 +115,10 @@ class _Builder:
         )
         job.full_clean()
         job.save()
-        job.skills.set([self._skill(name) for name in sorted(plan.skills)])
+        for name in sorted(plan.skills):
+            StandardJobSkill.objects.create(
+                organization=self.organization, standard_job=job, skill=self._skill(name)
+            )
 
     def _failure_mode(self, code: str, equipment_class: EquipmentClass | None) -> FailureMode:
         modes = FailureMode.objects.for_organization(self.organization).of_class(equipment_class)

@@ -6,7 +6,6 @@ from django.apps import apps
 from django.db import connection, transaction
 from django.db.models import Model
 
-from maintenance.models import StandardJob
 from sensors.models import HourlyRollup, Reading, Sensor
 from smartmaint.accounts.models import Membership, Organization, User
 
@@ -25,7 +24,6 @@ def remove_organizations(organizations: Collection[Organization]) -> None:
     sensors = list(Sensor.objects.filter(organization__in=organizations).values_list("pk", flat=True))
     for model in (Reading, HourlyRollup):
         _delete(model, sensor_id__in=sensors)
-    _delete(StandardJob.skills.through, standardjob__organization__in=organizations)
     for model in apps.get_models():
         if any(field.name == "organization" for field in model._meta.fields):
             _delete(model, organization__in=organizations)

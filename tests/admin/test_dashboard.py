@@ -4,11 +4,17 @@ from datetime import timedelta
 
 import pytest
 
+from equipment.models import Verdict
+from equipment.services import record_failure
 from maintenance.models import MaintenanceTask
+from maintenance.services.completing import Finding, complete_task
+from maintenance.services.proposing import propose_task
+from maintenance.services.tasks import Actor, approve_task, start_task
+from predictions.agents import score_predictions
 from predictions.models import Outcome, Prediction, PredictionOutcome, Trigger
 from smartmaint import clock
 from tests.admin.conftest import make_anomaly
-from tests.plants import post
+from tests.plants import foretell, post
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +89,25 @@ def test_few_decided_predictions_are_no_accuracy(manager_client, plant):
 def test_enough_of_them_are(manager_client, plant):
     decide(plant, [Outcome.TRUE_POSITIVE] * 3 + [Outcome.FALSE_POSITIVE, Outcome.FALSE_NEGATIVE])
     accuracy = overview(manager_client)["accuracy"]
-    assert (accuracy["share"], accuracy["false_alarms"], accuracy["missed"]) == ("60%", 1, 1)
+    assert (accuracy["share"], accuracy["false_alarms"], accuracy["missed"]) == ("60%", 1, 0)
+
+
+def test_a_finding_counts_once_however_many_predictions_joined_its_task(manager_client, manager, plant):
+    actor = Actor(user=manager, is_manager=True)
+    task = propose_task(foretell(plant)).task
+    for _ in range(5):
+        propose_task(foretell(plant))
+    task = start_task(task=approve_task(task=task, user=manager), actor=actor)
+    complete_task(task=task, actor=actor, finding=Finding(Verdict.NO_FAULT_FOUND, plant.failure_mode))
+    score_predictions()
+    accuracy = overview(manager_client)["accuracy"]
+    assert (accuracy["decided"], accuracy["false_alarms"]) == (1, 1)
+
+
+def test_failures_that_nobody_foretold_stand_beside_it(manager_client, plant):
+    record_failure(equipment=plant.machine, failure_mode=plant.failure_mode, failed_at=clock.now())
+    page = manager_client.get("/admin/").content.decode()
+    assert "1 failure came that no prediction had foretold." in page
 
 
 def test_an_empty_plant_is_told_in_words(manager_client):

@@ -132,7 +132,8 @@ def more_of_everything(organization, name: str) -> None:
     make_anomaly(plant)
     make_technician(organization, username=f"skilled-{name}", skills=("Welding", "Alignment"))
     job = StandardJob.objects.create(organization=organization, title=name)
-    job.skills.set([make_skill(organization, "Welding"), make_skill(organization, "Alignment")])
+    skills = [make_skill(organization, "Welding"), make_skill(organization, "Alignment")]
+    job.skills.set(skills, through_defaults={"organization": organization})
     key, _ = issue_api_key(organization=organization, name=name, scopes=["ingest"])
     KeyRestriction.objects.create(organization=organization, api_key=key, equipment=plant.machine)
     record_failure(equipment=plant.machine, failure_mode=plant.failure_mode, failed_at=clock.now())

@@ -1,14 +1,16 @@
 """When a prediction becomes a task, and why it does not."""
 
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from equipment.models import Criticality
-from maintenance.models import Decision, MaintenanceTask, Priority, Proposal, TaskStatus
+from maintenance.models import Decision, MaintenanceTask, Priority, Proposal, TaskStatus, TaskType
 from maintenance.services.proposing import propose_task
-from maintenance.services.tasks import cancel_task
+from maintenance.services.tasks import cancel_task, create_task
+from sensors.services.baselines import restart_baseline
 from smartmaint import clock
 from tests.plants import foretell, make_plant, set_policy
 
@@ -77,6 +79,66 @@ def test_after_work_was_closed_there_is_a_cooldown(plant, manager):
     assert propose_task(foretell(plant)).decision == Decision.COOLDOWN
     with clock.frozen(clock.now() + timedelta(hours=49)):
         assert propose_task(foretell(plant)).decision == Decision.PROPOSED
+
+
+def order(plant, manager, **fields):
+    """A manager's own order for the fault that the limit is about."""
+    usual = {"type": TaskType.CORRECTIVE, "title": "Change the bearing", "created_by": manager}
+    return create_task(equipment=plant.machine, failure_mode=plant.failure_mode, **(usual | fields))
+
+
+def test_a_managers_own_order_for_the_fault_takes_the_prediction_on(plant, manager):
+    task = order(plant, manager)
+    proposal = propose_task(foretell(plant))
+    assert (proposal.decision, proposal.task) == (Decision.MERGED, task)
+
+
+def test_a_managers_own_order_that_was_closed_lately_counts_too(plant, manager):
+    cancel_task(task=order(plant, manager), user=manager, reason="Looked at it")
+    assert propose_task(foretell(plant)).decision == Decision.COOLDOWN
+
+
+def test_routine_work_on_the_machine_hides_no_prediction(plant, manager):
+    order(plant, manager, type=TaskType.PREVENTIVE)
+    assert propose_task(foretell(plant)).decision == Decision.PROPOSED
+
+
+def test_a_prediction_joins_the_task_of_an_earlier_one_before_an_order(plant, manager):
+    task = propose_task(foretell(plant)).task
+    order(plant, manager)
+    assert propose_task(foretell(plant)).task == task
+
+
+def test_a_prediction_from_before_a_repair_makes_no_task(plant):
+    prediction = foretell(plant)
+    restart_baseline(
+        equipment=plant.machine, started_at=prediction.cutoff_at + timedelta(seconds=1), reason="Repaired"
+    )
+    proposal = propose_task(prediction)
+    assert (proposal.decision, proposal.task) == (Decision.SUPERSEDED, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_closing_task_takes_no_prediction_on(plant, manager):
+    """The decision waits for the one who is closing the task, and then sees it closed."""
+    task = propose_task(foretell(plant)).task
+    prediction = foretell(plant)
+    decided = []
+
+    def propose():
+        try:
+            decided.append(propose_task(prediction).decision)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=propose)
+    with transaction.atomic():
+        cancel_task(task=task, user=manager, reason="Looked at it")
+        other.start()
+        other.join(timeout=0.3)
+        assert other.is_alive()
+    other.join()
+    assert decided == [Decision.COOLDOWN]
 
 
 def test_the_days_budget_is_held_and_starts_anew_at_local_midnight(organization, plant):

@@ -167,7 +167,7 @@ def test_a_second_completion_shows_what_is_logged_and_what_was_typed(
 
     assert answer.status_code == 409
     page = answer.content.decode()
-    assert f"{started.number} is completed: it cannot become completed." in page
+    assert f"{started.number} is completed already." in page
     assert "What is logged, by tech-pump-7" in page
     assert "Confirmed as predicted" in page
     assert "Loose bolt" in page

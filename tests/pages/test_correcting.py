@@ -43,6 +43,17 @@ def test_of_two_corrections_of_one_entry_the_second_is_told(owner_client, manage
     assert MaintenanceLog.objects.count() == 2
 
 
+def test_a_correction_that_contradicts_itself_is_shown_at_its_field(owner_client, completed, typed):
+    answer = correct(owner_client, completed, typed | {"verdict": Verdict.CONFIRMED_ANOTHER_MODE})
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors == {
+        "failure_mode": ["This is the mode that was predicted. Choose the one you found."]
+    }
+    assert "Bearing dry" in answer.content.decode()
+    assert MaintenanceLog.objects.count() == 1
+
+
 @pytest.mark.parametrize(
     ("visitor", "corrections"),
     [

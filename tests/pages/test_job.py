@@ -67,7 +67,7 @@ def test_a_stranger_is_sent_to_the_log_in(client, pending):
 def test_a_second_start_is_refused_in_words(owner_client, started):
     page = owner_client.post(reverse("job-start", args=[started.pk]), follow=True).content.decode()
 
-    assert f"{started.number} is in progress: it cannot become in progress." in page
+    assert f"{started.number} is in progress already." in page
 
 
 def test_a_hold_needs_a_reason(owner_client, started):
@@ -92,7 +92,7 @@ def test_a_hold_that_comes_too_late_keeps_what_was_typed(owner_client, pending):
     answer = owner_client.post(reverse("job-hold", args=[pending.pk]), {"reason": "Bearing 6312"})
 
     assert answer.status_code == 409
-    assert f"{pending.number} is pending: it cannot become on hold." in answer.content.decode()
+    assert f"You cannot hold {pending.number}: it is pending." in answer.content.decode()
     assert "Bearing 6312" in answer.content.decode()
 
 

@@ -80,7 +80,7 @@ def test_the_filters_of_the_list(viewer_client, plant, deep):
     page = viewer_client.get(reverse("machine-list"), {"site": deep[1].site_id, "search": "B-7"})
 
     assert [row.node.machine.tag for row in page.context["machines"]] == ["PUMP-7", "M-7", "B-7"]
-    nothing = viewer_client.get(reverse("machine-list"), {"search": "no such"}).content.decode()
+    nothing = viewer_client.get(reverse("machine-list"), {"search": "no such\0"}).content.decode()
     assert "No machine is called so there." in nothing
 
 

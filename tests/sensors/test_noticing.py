@@ -12,6 +12,7 @@ from sensors.models import (
     AnomalyStatus,
     Baseline,
     DetectorState,
+    HourlyRollup,
     Level,
     ReadingBatch,
     SensorLatest,
@@ -243,3 +244,68 @@ def test_confidence_stays_between_nothing_and_certainty():
 def test_the_status_follows_the_confidence(adjustment, status):
     rules = [Rule("kind", Operator.IS, "limit", adjustment, "x")]
     assert judge({"kind": "limit"}, rules, confirmed_before=0, false_before=0).status == status
+
+
+def test_one_sensor_that_fails_stops_no_other_of_its_batch(plant, start):
+    other = make_sensor(plant.machine, "pump-7/current", unit="A")
+    post(plant.sensor, [2.0], last_at=start)
+    detect_anomalies()
+    DetectorState.objects.update(memory=b"not a memory")
+    post_both = [(plant.sensor, 8.0), (other, 5.0)]
+    batch = ReadingBatch.objects.get()
+    for sensor, value in post_both:
+        post(sensor, [value], last_at=start + FIVE)
+    spans = {}
+    for one in ReadingBatch.objects.exclude(pk=batch.pk):
+        spans |= one.spans
+    ReadingBatch.objects.exclude(pk=batch.pk).update(spans=spans)
+
+    detect_anomalies()
+
+    assert DetectorState.objects.filter(sensor=other).exists()
+    waiting = ReadingBatch.objects.pending()
+    assert waiting.count() == 2
+    assert all(
+        f"Sensor {plant.sensor.pk}: " in error for error in waiting.values_list("last_error", flat=True)
+    )
+
+
+def test_history_that_waits_pages_nobody_when_live_readings_overtake_it(plant, start):
+    post(plant.sensor, [2.0, 9.0, 2.0], last_at=start, historical=True)
+    history = ReadingBatch.objects.get()
+    ReadingBatch.objects.update(due_at=clock.now() + timedelta(minutes=1))
+    post(plant.sensor, [2.1], last_at=start + FIVE)
+    detect_anomalies()
+    assert told() == []
+    history.refresh_from_db()
+    assert history.due_at is not None
+
+
+def test_detection_does_not_undo_a_judgement_that_came_meanwhile(plant, start):
+    post(plant.sensor, [2.0, 8.0], last_at=start)
+    detect_anomalies()
+    validate_anomalies()
+    post(plant.sensor, [8.4], last_at=start + FIVE)
+    detect_anomalies()
+    anomaly = Anomaly.objects.get()
+    assert (anomaly.status, anomaly.peak_value, anomaly.due_at) == (AnomalyStatus.CREDIBLE, 8.4, None)
+
+
+def test_an_anomaly_that_a_new_detector_knows_nothing_of_is_over_when_another_begins(plant, start):
+    post(plant.sensor, [2.0, 8.0], last_at=start)
+    detect_anomalies()
+    DetectorState.objects.all().delete()
+    Anomaly.objects.update(started_at=start + timedelta(minutes=7))
+    post(plant.sensor, [8.5], last_at=start + 2 * FIVE)
+    detect_anomalies()
+    assert Anomaly.objects.open().get().peak_value == 8.5
+    assert Anomaly.objects.count() == 2
+
+
+def test_an_hour_whose_readings_turn_out_bad_has_no_rollup(plant, start):
+    post(plant.sensor, [2.0], last_at=start)
+    detect_anomalies()
+    assert HourlyRollup.objects.count() == 1
+    post(plant.sensor, [2.0], last_at=start, quality=2)
+    detect_anomalies()
+    assert HourlyRollup.objects.count() == 0

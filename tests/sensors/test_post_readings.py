@@ -3,6 +3,7 @@
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
 from django.db import connection
@@ -344,6 +345,17 @@ def test_nan_is_stored_with_bad_quality_and_read_back_as_null(organization, plan
     assert body["results"] == [{"ts": "2026-11-22T10:00:00Z", "value": None, "quality": "bad"}]
 
 
+def test_a_marker_that_would_overflow_every_mean_is_refused(plant, post):
+    far = make_sensor(plant.machine, "pump-7/way", quantity="position", unit="mm")
+    response = post(
+        {"readings": [reading(value=1.7e308), reading(far.key, value=9e99, unit="km"), reading()]}
+    )
+    assert [(error["index"], error["code"]) for error in response.json()["errors"]] == [
+        (0, "invalid_value"),
+        (1, "invalid_value"),
+    ]
+
+
 def test_a_value_that_the_sensor_cannot_measure_is_stored_as_bad(plant, post):
     plant.sensor.physical_max = 50
     plant.sensor.save()
@@ -411,3 +423,30 @@ def test_late_data_corrects_the_rollup(plant, post):
     assert list(HourlyRollup.objects.values_list("count", "mean", "minimum", "maximum")) == [
         (3, 4.0, 1.0, 8.0)
     ]
+
+
+def post_in_chunks(client, secret, body, *, content_type="application/json", is_terminated=True, **headers):
+    """As a server hands on a body that came in chunks: no length, and a stream that ends by itself or not."""
+    from_server = {
+        "CONTENT_TYPE": content_type,
+        "CONTENT_LENGTH": "",
+        "wsgi.input": BytesIO(body),
+        "wsgi.input_terminated": is_terminated,
+    }
+    headers |= {"Authorization": f"Bearer {secret}", "Transfer-Encoding": "chunked"}
+    return client.generic("POST", URL, headers=headers, **from_server)
+
+
+def test_a_body_in_chunks_is_read(plant, client, secret):
+    body = gzip.compress(json.dumps({"readings": [reading()]}).encode())
+    response = post_in_chunks(client, secret, body, **{"Content-Encoding": "gzip"})
+    assert (response.status_code, response.json()["inserted"]) == (200, 1)
+
+
+def test_a_body_in_chunks_whose_end_is_not_marked_needs_its_length(plant, client, secret):
+    response = post_in_chunks(client, secret, b"{}", is_terminated=False)
+    assert (response.status_code, response.json()["code"]) == (411, "length_required")
+
+
+def test_a_body_in_chunks_of_another_format_is_refused_as_such(plant, client, secret):
+    assert post_in_chunks(client, secret, b"a,b", content_type="text/x-strange").status_code == 415

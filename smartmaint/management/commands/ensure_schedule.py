@@ -1,5 +1,6 @@
 """Beat's schedule in the database: new agents are added, what the operator changed stays."""
 
+import re
 from importlib import import_module
 
 from django.apps import apps
@@ -8,7 +9,7 @@ from django.db import transaction
 from django.utils.module_loading import module_has_submodule
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from smartmaint.agents import schedules
+from smartmaint.agents import Schedule, schedules
 
 
 class Command(BaseCommand):
@@ -19,18 +20,30 @@ class Command(BaseCommand):
         for app in apps.get_app_configs():
             if module_has_submodule(app.module, "agents"):
                 import_module(f"{app.name}.agents")
-        added = 0
-        for name, schedule in schedules.items():
-            interval, _ = IntervalSchedule.objects.get_or_create(
-                every=schedule.every, period=IntervalSchedule.SECONDS
-            )
-            _, is_new = PeriodicTask.objects.get_or_create(
-                task=schedule.task,
-                defaults={"name": name, "interval": interval, "expire_seconds": 2 * schedule.every},
-            )
-            added += is_new
-        gone = PeriodicTask.objects.exclude(task__in=schedules).exclude(task__startswith="celery.")
-        removed, _ = gone.delete()
+        added = [name for name, schedule in schedules.items() if _add_missing(name, schedule)]
+        removed = _remove_gone()
         if added or removed:
             PeriodicTasks.update_changed()
-        self.stdout.write(f"Schedule: {len(schedules)} agents, {added} added, {removed} removed.")
+        self.stdout.write(f"Schedule: {len(schedules)} agents, {len(added)} added, {removed} removed.")
+
+
+def _add_missing(name: str, schedule: Schedule) -> bool:
+    """Add an agent that has no entry; an operator may have given it one or several of their own."""
+    if PeriodicTask.objects.filter(task=schedule.task).exists():
+        return False
+    # The oldest of equals: Beat's table lets an interval be there twice.
+    interval = IntervalSchedule.objects.filter(
+        every=schedule.every, period=IntervalSchedule.SECONDS
+    ).first() or IntervalSchedule.objects.create(every=schedule.every, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.create(
+        name=name, task=schedule.task, interval=interval, expire_seconds=2 * schedule.every
+    )
+    return True
+
+
+def _remove_gone() -> int:
+    """Remove entries of agents that these apps had once; what else the operator has Beat do is not ours."""
+    names = "|".join(re.escape(app.name) for app in apps.get_app_configs())
+    gone = PeriodicTask.objects.filter(task__regex=rf"^({names})\.agents\.\w+$").exclude(task__in=schedules)
+    removed, _ = gone.delete()
+    return removed

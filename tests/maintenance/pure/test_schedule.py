@@ -190,6 +190,32 @@ def test_missing_skills_are_named(skills, reason):
     assert schedule([job("fan", *skills)], people, now_us=NOW_US).unplaced[0].reason == reason
 
 
+def test_a_job_is_over_when_a_certificate_for_it_runs_out():
+    ana = technician("Ana", "mechanical", skills_end_us={"mechanical": NOW_US + 4 * HOUR_US})
+    jo = technician("Jo", "mechanical", free=[hours(12, 20)])
+
+    plan = schedule(
+        [job("short", "mechanical"), job("long", "mechanical", hours_long=3)], [ana, jo], now_us=NOW_US
+    )
+
+    assert {each.job.key: each.technician.name for each in plan.assignments} == {"short": "Ana", "long": "Jo"}
+
+
+def test_a_certificate_that_is_not_needed_may_run_out():
+    ana = technician("Ana", "mechanical", skills_end_us={"mechanical": NOW_US})
+
+    assert schedule([job("fan")], [ana], now_us=NOW_US).assignments[0].technician == ana
+
+
+def test_a_certificate_that_runs_out_too_soon_is_named():
+    ana = technician("Ana", "mechanical", skills_end_us={"mechanical": NOW_US + 3 * HOUR_US})
+
+    assert schedule([job("fan", "mechanical")], [ana], now_us=NOW_US).unplaced[0].reason == (
+        "no free shift of 2 h within 14 days: the longest free time is 1 h on Mon 23 Nov 08:00; "
+        "a certificate for it runs out within the plan: Ana"
+    )
+
+
 def test_without_technicians_the_reason_says_so():
     assert schedule([job("fan")], [], now_us=NOW_US).unplaced[0].reason == "there are no technicians"
 

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -149,6 +149,14 @@ def test_a_series_too_young_with_nothing_to_borrow_says_so() -> None:
 def test_one_reading_beyond_the_limit_is_enough() -> None:
     made = only(ask(np.array([NOW_US]), np.array([80.0]), high(80)))
     assert (made.status, made.already_beyond, made.probability[1]) == ("made", True, 1.0)
+
+
+def test_one_high_reading_is_not_beyond_a_limit_with_an_on_delay() -> None:
+    values = np.full(len(HOURLY), 50.0)
+    values[-1] = 90.0
+    made = only(ask(HOURLY, values, replace(high(80), on_delay_s=600.0)))
+    assert (made.status, made.already_beyond) == ("made", False)
+    assert made.probability[30] < 0.5
 
 
 def test_a_stale_reading_beyond_the_limit_is_not_the_present() -> None:

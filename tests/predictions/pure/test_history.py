@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from predictions.forecasting import BorrowedBehaviour, ForecastRequest, LimitTarget, borrow_behaviour
 from predictions.forecasting.buckets import DAY_US
 from predictions.forecasting.history import read_history
-from tests.predictions.pure.series import HOUR_US, NOW_US, ask, high, times
+from tests.predictions.pure.series import HOUR_US, NOW_US, ask, high, low, times
 
 
 def test_what_is_left_out_is_counted() -> None:
@@ -43,6 +45,36 @@ def test_order_does_not_matter() -> None:
 def test_times_and_values_must_pair() -> None:
     with pytest.raises(ValueError, match="has 2 times and 1 values"):
         ForecastRequest("a", np.zeros(2, np.int64), np.zeros(1), [high(1)], now_us=0, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("values", "on_delay_hours", "has_passed"),
+    [
+        ([50, 50, 90], 0, True),
+        ([90, 90, 50], 0, False),
+        ([50, 50, 90], 0.1, False),  # that it lasted is not known yet
+        ([50, 90, 90], 1, True),
+        ([50, 90, 90], 1.1, False),
+        ([90, 50, 90], 1, False),
+        ([90, 90, 90], 2, True),
+        ([], 0, False),
+    ],
+)
+def test_a_limit_is_passed_when_all_was_beyond_it_for_its_on_delay(
+    values: list[float], on_delay_hours: float, has_passed: bool
+) -> None:
+    ts_us = NOW_US - HOUR_US * np.arange(len(values), dtype=np.int64)[::-1]
+    delay_s = on_delay_hours * 3600
+    upper, lower = replace(high(80), on_delay_s=delay_s), replace(low(-80), on_delay_s=delay_s)
+    series = np.array(values, dtype=np.float64)
+    assert read_history(ask(ts_us, series, upper)).has_passed(upper) == has_passed
+    assert read_history(ask(ts_us, -series, lower)).has_passed(lower) == has_passed
+
+
+@pytest.mark.parametrize("on_delay_s", [-1.0, float("nan"), float("inf")])
+def test_an_on_delay_without_meaning_is_refused(on_delay_s: float) -> None:
+    with pytest.raises(ValueError, match="on-delay"):
+        LimitTarget("oil", 1.0, "high", on_delay_s)
 
 
 def test_a_request_without_a_limit_is_refused() -> None:

@@ -1,0 +1,167 @@
+"""Asking for predictions: one waits per limit, and the most urgent reason wins."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+
+from predictions.agents import make_predictions, request_predictions
+from predictions.models import Prediction, PredictionStatus, Trigger
+from predictions.services import requesting
+from predictions.services.making import forecast_pending, make_prediction
+from predictions.services.requesting import request_due_predictions, request_prediction_by_person
+from sensors.agents import detect_anomalies, validate_anomalies
+from sensors.models import Anomaly, Level, Limit
+from smartmaint import clock
+from smartmaint.work import run_pending
+from tests.plants import foretell, make_limit, make_plant, post
+
+pytestmark = pytest.mark.django_db
+
+
+def test_only_the_outermost_limits_are_forecast(plant):
+    inner = plant.limit
+    outer = make_limit(plant.sensor, level=Level.HIGH_HIGH, value=11, failure_mode=plant.failure_mode)
+    low = make_limit(plant.sensor, level=Level.LOW, value=0.1, failure_mode=plant.failure_mode)
+    assert set(Limit.objects.outermost()) == {outer, low}
+    Limit.objects.filter(pk=outer.pk).update(is_active=False)
+    assert set(Limit.objects.outermost()) == {inner, low}
+
+
+def test_asking_twice_keeps_one_pending_prediction(plant):
+    request_prediction_by_person(sensor=plant.sensor)
+    request_prediction_by_person(sensor=plant.sensor)
+    assert Prediction.objects.get().trigger == Trigger.PERSON
+
+
+def test_a_prediction_that_was_given_up_gets_another_chance(plant):
+    (prediction,) = request_prediction_by_person(sensor=plant.sensor)
+    Prediction.objects.update(due_at=None, parked_at=clock.now(), attempts=8, last_error="x")
+    request_prediction_by_person(sensor=plant.sensor)
+    prediction.refresh_from_db()
+    assert (prediction.attempts, prediction.parked_at) == (0, None)
+    assert prediction.due_at is not None
+
+
+def test_periodic_predictions_need_news_and_an_hour(plant):
+    request_predictions()
+    assert Prediction.objects.count() == 0  # nothing was measured yet
+    post(plant.sensor, [1.0])
+    request_predictions()
+    request_predictions()
+    assert Prediction.objects.count() == 1
+    make_predictions()
+    with clock.frozen(clock.now() + timedelta(minutes=61)):
+        request_predictions()
+        assert Prediction.objects.count() == 1  # no news
+        post(plant.sensor, [1.0])
+        request_predictions()
+    assert Prediction.objects.count() == 2
+
+
+def test_a_request_ends_a_back_off(plant):
+    (prediction,) = request_prediction_by_person(sensor=plant.sensor)
+    Prediction.objects.update(due_at=datetime.now(UTC) + timedelta(hours=1), attempts=7, last_error="x")
+    request_prediction_by_person(sensor=plant.sensor)
+    prediction.refresh_from_db()
+    assert (prediction.attempts, prediction.last_error) == (0, "")
+    assert prediction.due_at <= datetime.now(UTC)
+
+
+def test_a_waiting_prediction_takes_the_most_urgent_reason(plant):
+    def trigger():
+        return Prediction.objects.get().trigger
+
+    post(plant.sensor, [2.0, 7.9])
+    request_predictions()
+    assert trigger() == Trigger.PERIOD
+    request_prediction_by_person(sensor=plant.sensor)
+    assert trigger() == Trigger.PERSON
+    detect_anomalies()
+    validate_anomalies()
+    assert (trigger(), Prediction.objects.get().anomaly) == (Trigger.ANOMALY, Anomaly.objects.get())
+    request_prediction_by_person(sensor=plant.sensor)
+    assert trigger() == Trigger.ANOMALY
+
+
+def test_an_anomaly_overtakes_the_prediction_that_is_being_made(plant):
+    post(plant.sensor, [2.0])
+    request_predictions()
+
+    def forecast_while_an_anomaly_comes(predictions):
+        answers = forecast_pending(predictions)
+        post(plant.sensor, [7.9], last_at=clock.now() + timedelta(seconds=1))
+        detect_anomalies()
+        validate_anomalies()
+        return answers
+
+    tally = run_pending(
+        Prediction, work=forecast_while_an_anomaly_comes, settle=make_prediction, budget_seconds=0
+    )
+    assert (tally.settled, tally.overtaken) == (0, 1)
+    with clock.frozen(clock.now() + timedelta(seconds=2)):
+        make_predictions()
+    prediction = Prediction.objects.get()
+    assert (prediction.trigger, prediction.is_already_beyond) == (Trigger.ANOMALY, True)
+
+
+def test_a_periodic_prediction_that_was_given_up_is_tried_again_after_an_hour(plant):
+    post(plant.sensor, [1.0])
+    assert request_due_predictions() == 1
+    for minutes, tried_again in ((59, 0), (61, 1)):
+        parked_at = datetime.now(UTC) - timedelta(minutes=minutes)
+        Prediction.objects.update(due_at=None, parked_at=parked_at, attempts=8)
+        assert request_due_predictions() == tried_again
+    prediction = Prediction.objects.get()
+    assert (prediction.attempts, prediction.parked_at) == (0, None)
+
+
+def test_limits_that_wait_already_take_no_place_and_the_longest_wait_comes_first(plant, monkeypatch):
+    monkeypatch.setattr(requesting, "PERIODIC_BATCH", 1)
+    sensors = [plant.sensor]
+    for number, hours in ((1, 2), (2, 3)):
+        other = make_plant(plant.organization, name=f"pump-{number}")
+        asked_at = clock.now() - timedelta(hours=hours)
+        foretell(other, requested_at=asked_at, made_at=asked_at, cutoff_at=asked_at)
+        sensors.append(other.sensor)
+    for sensor in sensors:
+        post(sensor, [1.0])
+    asked = []
+    while request_due_predictions():
+        asked.append(Prediction.objects.latest("id").sensor)
+    assert asked == [sensors[0], sensors[2], sensors[1]]
+
+
+def test_a_probability_of_a_sensor_that_fell_silent_is_asked_anew_once(plant):
+    asked_at = clock.now() - timedelta(hours=25)
+    with clock.frozen(asked_at - timedelta(hours=1)):
+        post(plant.sensor, [1.0])
+    foretell(plant, requested_at=asked_at, made_at=asked_at, cutoff_at=asked_at)
+    with clock.frozen(asked_at + timedelta(hours=23)):
+        assert request_due_predictions() == 0
+    assert request_due_predictions() == 1
+    make_predictions()
+    assert Prediction.objects.latest("id").status == PredictionStatus.NOT_POSSIBLE
+    with clock.frozen(clock.now() + timedelta(days=2)):
+        assert request_due_predictions() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_ask_at_once_share_one_prediction(plant):
+    asked = []
+
+    def ask():
+        try:
+            asked.extend(request_prediction_by_person(sensor=plant.sensor))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=ask)
+    with transaction.atomic():
+        asked.extend(request_prediction_by_person(sensor=plant.sensor))
+        other.start()
+        other.join(timeout=0.3)
+        assert len(asked) == 1  # the other waits for what is not committed yet
+    other.join()
+    assert [prediction.pk for prediction in asked] == [Prediction.objects.get().pk] * 2
