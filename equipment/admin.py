@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, Field, QuerySet
-from django.forms import ModelChoiceField
+from django.forms import BaseModelForm, ModelChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -20,6 +20,7 @@ from equipment.models import (
     Site,
     State,
 )
+from equipment.services import record_failure, withdraw_failure
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin, ScopedModelAdmin, ScopedTabularInline
 
@@ -136,6 +137,19 @@ class FailureAdmin(ScopedModelAdmin):
     def formfield_for_foreignkey(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         return name_classes(field) if db_field.name == "failure_mode" else field
+
+    def save_model(self, request: HttpRequest, obj: Failure, form: BaseModelForm, change: bool) -> None:
+        recorded = record_failure(
+            equipment=obj.equipment, failure_mode=obj.failure_mode, failed_at=obj.failed_at
+        )
+        obj.pk = recorded.pk
+
+    def delete_model(self, request: HttpRequest, obj: Failure) -> None:
+        withdraw_failure(failure=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Failure]) -> None:
+        for failure in queryset:
+            withdraw_failure(failure=failure)
 
 
 @admin.register(KeyRestriction)

@@ -193,7 +193,8 @@ class KeyRestriction(OrganizationOwned):
     """Equipment that an API key may post for. A key without any may post for all of its organisation."""
 
     api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="restrictions")
-    equipment = models.ForeignKey(Equipment, on_delete=models.CASCADE, related_name="+")
+    # Protected: without its only machine a key would be restricted to nothing, and that means to all.
+    equipment = models.ForeignKey(Equipment, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         constraints = [

@@ -5,8 +5,9 @@ from datetime import datetime
 from django.db import transaction
 
 from equipment.failure_modes import CLASSES, FOR_EVERY_CLASS
-from equipment.models import Equipment, EquipmentClass, Failure, FailureMode
-from smartmaint.accounts.models import Organization
+from equipment.models import Equipment, EquipmentClass, Failure, FailureMode, KeyRestriction
+from equipment.signals import failure_recorded, failure_withdrawn
+from smartmaint.accounts.models import ApiKey, Organization
 
 
 @transaction.atomic
@@ -37,28 +38,37 @@ def seed_failure_modes(organization: Organization) -> None:
     )
 
 
+@transaction.atomic
 def record_failure(*, equipment: Equipment, failure_mode: FailureMode, failed_at: datetime) -> Failure:
     """Keep a functional failure; telling it twice keeps it once."""
-    failure, _ = Failure.objects.get_or_create(
+    failure, is_new = Failure.objects.get_or_create(
         organization_id=equipment.organization_id,
         equipment=equipment,
         failure_mode=failure_mode,
         failed_at=failed_at,
     )
+    if is_new:
+        failure_recorded.send(sender=Failure, failure=failure)
     return failure
 
 
-def withdraw_failure(
-    *, equipment: Equipment, failure_mode: FailureMode, failed_at: datetime, recorded_from: datetime
-) -> Failure | None:
-    """Take back a failure that turned out not to have been one; returns it, or None where there is none.
+@transaction.atomic
+def withdraw_failure(*, failure: Failure) -> None:
+    """Take back a failure that turned out not to have been one."""
+    failure.delete()
+    failure_withdrawn.send(sender=Failure, failure=failure)
 
-    One recorded before `recorded_from`, when the finding was told that is taken back now, was somebody else's word: it
-    stays.
-    """
-    failure = Failure.objects.filter(
-        equipment=equipment, failure_mode=failure_mode, failed_at=failed_at, recorded_at__gte=recorded_from
-    ).first()
-    if failure is not None:
-        failure.delete()
-    return failure
+
+def copy_key_restrictions(*, old: ApiKey, new: ApiKey) -> None:
+    """Let a key post for the equipment that another one may post for, and for no more; what is there stays."""
+    KeyRestriction.objects.bulk_create(
+        [
+            KeyRestriction(
+                organization_id=restriction.organization_id,
+                api_key=new,
+                equipment_id=restriction.equipment_id,
+            )
+            for restriction in KeyRestriction.objects.filter(api_key=old)
+        ],
+        ignore_conflicts=True,
+    )

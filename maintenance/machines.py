@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Subquery
 
 from equipment.models import Equipment, Site
 from maintenance.models import MaintenanceTask
-from predictions.models import Prediction
+from predictions.models import Prediction, PredictionQuerySet
 from sensors.models import Baseline, Limit, Sensor, SensorLatest
 from sensors.models.sensors import LimitQuerySet
 from smartmaint.accounts.models import Organization
@@ -57,10 +57,10 @@ def _matches(machine: Equipment, site: Site | None, search: str) -> bool:
 
 
 def _way_up(by_key: dict[int, Equipment], key: int) -> list[int]:
-    """The machine and all above it; a circle, which the database does not exclude, ends the way."""
+    """The machine and all above it."""
     way: list[int] = []
     step: int | None = key
-    while step is not None and step not in way:
+    while step is not None:
         way.append(step)
         step = by_key[step].parent_id
     return way
@@ -108,31 +108,40 @@ def machine_rows(nodes: Sequence[TreeRow]) -> list[MachineRow]:
     ]
 
 
-def newest_predictions(limits: LimitQuerySet) -> list[Prediction]:
-    """The last word on each of these limits, the greatest risk first.
-
-    A repair makes older words void, and so does a newer answer that no prediction is possible.
-    """
-    of_limit = Prediction.objects.settled().filter(limit=OuterRef("pk")).order_by("-made_at", "-id")
-    newest = limits.active().annotate(newest=Subquery(of_limit.values("pk")[:1])).values("newest")
-    repaired_since = Baseline.objects.filter(sensor=OuterRef("sensor"), started_at__gte=OuterRef("cutoff_at"))
+def newest_predictions(limits: LimitQuerySet, *, at_least: float = 0.0) -> list[Prediction]:
+    """The last word on each of these limits whose risk within 30 days is `at_least` that, the greatest first."""
     return list(
-        Prediction.objects.made()
-        .filter(pk__in=newest)
-        .exclude(Exists(repaired_since))
+        _last_words(limits)
+        .filter(p_30d__gte=at_least)
         .select_related("sensor__equipment__site", "limit__failure_mode", "limit__sensor")
         .defer("path", "settings", "input_quality")
         .order_by("-is_already_beyond", "-p_30d", "-p_90d", "pk")
     )
 
 
+def _last_words(limits: LimitQuerySet) -> PredictionQuerySet:
+    """The newest prediction of each of these limits.
+
+    A repair makes older words void, and so does a newer answer that no prediction is possible.
+    """
+    of_limit = Prediction.objects.settled().filter(limit=OuterRef("pk")).order_by("-made_at", "-id")
+    newest = limits.active().annotate(newest=Subquery(of_limit.values("pk")[:1])).values("newest")
+    repaired_since = Baseline.objects.filter(sensor=OuterRef("sensor"), started_at__gt=OuterRef("cutoff_at"))
+    return Prediction.objects.made().filter(pk__in=newest).exclude(Exists(repaired_since))
+
+
 def worst_machines(organization: Organization, *, at_least: float) -> list[Prediction]:
     """One prediction per machine whose risk within 30 days is `at_least` that, the worst first."""
     worst: dict[int, Prediction] = {}
-    for prediction in newest_predictions(Limit.objects.for_organization(organization)):
-        if prediction.p_30d >= at_least:
-            worst.setdefault(prediction.sensor.equipment_id, prediction)
+    for prediction in newest_predictions(Limit.objects.for_organization(organization), at_least=at_least):
+        worst.setdefault(prediction.sensor.equipment_id, prediction)
     return list(worst.values())
+
+
+def count_worst_machines(organization: Organization, *, at_least: float) -> int:
+    """How many `worst_machines` there are, without reading them."""
+    words = _last_words(Limit.objects.for_organization(organization)).filter(p_30d__gte=at_least)
+    return words.aggregate(machines=Count("sensor__equipment", distinct=True))["machines"]
 
 
 def sensors_of(machine: Equipment) -> list[Sensor]:

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from equipment.models import Equipment
 from maintenance.jobs import LATE, TODAY, WORKING, group_jobs, open_jobs
-from maintenance.machines import worst_machines
+from maintenance.machines import count_worst_machines, worst_machines
 from maintenance.models import MaintenanceLog, MaintenancePolicy, MaintenanceTask, TaskStatus, Technician
 from predictions.models import Prediction
 from sensors.models import Anomaly
@@ -49,7 +49,6 @@ def numbers_of_manager(organization: Organization) -> list[Number]:
     tasks = MaintenanceTask.objects.for_organization(organization)
     list_of_tasks = reverse("admin:maintenance_maintenancetask_changelist")
     to_settle = Anomaly.objects.for_organization(organization).to_settle().count()
-    not_booked = tasks.filter(status=TaskStatus.PENDING).exclude(not_booked_because="").count()
     return [
         Number("to approve", tasks.to_approve().count(), f"{list_of_tasks}?status__exact=proposed"),
         Number(
@@ -57,9 +56,14 @@ def numbers_of_manager(organization: Organization) -> list[Number]:
             to_settle,
             reverse("admin:sensors_anomaly_changelist") + "?status__exact=needs_a_look",
         ),
-        Number("machines at risk", len(machines_at_risk(organization)), "#at-risk", "high"),
+        _number_at_risk(organization),
         Number("overdue", tasks.overdue().count(), "#overdue", "critical"),
-        Number("without a technician", not_booked, f"{list_of_tasks}?status__exact=pending", "high"),
+        Number(
+            "without a technician",
+            tasks.not_booked().count(),
+            f"{list_of_tasks}?attention=not_booked",
+            "high",
+        ),
         Number(
             "in progress", tasks.filter(status=TaskStatus.IN_PROGRESS).count(), reverse("my-jobs"), "info"
         ),
@@ -83,10 +87,15 @@ def numbers_of_technician(organization: Organization, technician: Technician) ->
 def numbers_of_viewer(organization: Organization) -> list[Number]:
     tasks, link = MaintenanceTask.objects.for_organization(organization), reverse("machine-list")
     return [
-        Number("machines at risk", len(machines_at_risk(organization)), "#at-risk", "high"),
+        _number_at_risk(organization),
         Number("open tasks", tasks.open().count(), link, "info"),
         Number("overdue", tasks.overdue().count(), link, "critical"),
     ]
+
+
+def _number_at_risk(organization: Organization) -> Number:
+    amount = count_worst_machines(organization, at_least=risk_threshold(organization))
+    return Number("machines at risk", amount, "#at-risk", "high")
 
 
 def gather_overview(organization: Organization) -> Overview:

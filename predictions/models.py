@@ -12,7 +12,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.work import PendingWork, PendingWorkQuerySet, due_index
+from smartmaint.work import PendingWork, PendingWorkQuerySet, queue_indexes
 
 
 class PredictionStatus(models.TextChoices):
@@ -93,7 +93,7 @@ class Prediction(OrganizationOwned, PendingWork):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [due_index(), models.Index(fields=["limit", "-made_at"], name="prediction_limit_made")]
+        indexes = [*queue_indexes(), models.Index(fields=["limit", "-made_at"], name="prediction_limit_made")]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=PredictionStatus.values), name="prediction_status"),
             models.CheckConstraint(
@@ -189,7 +189,7 @@ class PredictionOutcome(OrganizationOwned, PendingWork):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [due_index()]
+        indexes = queue_indexes()
         constraints = [
             models.CheckConstraint(
                 condition=Q(outcome="", scored_at__isnull=True)

@@ -62,7 +62,7 @@ class SmartMaintAdminSite(UnfoldAdminSite):
     def view_on_site(self, request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
         """Go to a row's page outside the admin, if this person may see the row."""
         content_type = (
-            ContentType.objects.filter(pk=content_type_id).first() if content_type_id.isdigit() else None
+            ContentType.objects.filter(pk=content_type_id).first() if content_type_id.isdecimal() else None
         )
         model_admin = self._registry.get(content_type.model_class()) if content_type else None
         row = model_admin and model_admin.get_object(request, object_id)

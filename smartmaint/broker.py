@@ -1,11 +1,14 @@
-"""The broker of one machine: a folder of messages, as kombu's filesystem transport, but each message appears whole.
+"""The broker of one machine: a folder of messages, as kombu's filesystem transport, but safe for several processes.
 
-Kombu's own creates the file under its final name and then writes it; a worker that looks in between reads an empty
-message and dies of it.
+Kombu's own creates a message under its final name and then writes it, and truncates its table of queues before it locks
+it. A process that looks in between reads nothing, and dies of it.
 """
 
+import fcntl
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,22 @@ class Channel(filesystem.Channel):
         unfinished = folder / f"{name}.part"
         unfinished.write_text(dumps(payload))
         unfinished.rename(folder / name)
+
+    def get_table(self, exchange: str) -> list[Any]:
+        with self._alone_with_tables():
+            return super().get_table(exchange)
+
+    def _queue_bind(self, *arguments: Any) -> None:
+        with self._alone_with_tables():
+            super()._queue_bind(*arguments)
+
+    @contextmanager
+    def _alone_with_tables(self) -> Iterator[None]:
+        """One process at a time reads or writes the tables of queues; the lock ends with its holder."""
+        self.control_folder.mkdir(exist_ok=True)
+        with (self.control_folder / "lock").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
 
 
 class Transport(filesystem.Transport):

@@ -129,11 +129,19 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
+BEHIND_PROXY = flag("BEHIND_PROXY", False)
+if BEHIND_PROXY:
+    # Else all people share the proxy's address, and anybody could lock anybody out. Believed is the last address
+    # alone, which the proxy itself appends: those before it are the client's word. (The count is of further proxies
+    # that the header names; unless told not to be strict, ipware passes over a header with more addresses.)
+    AXES_IPWARE_META_PRECEDENCE_ORDER = ["HTTP_X_FORWARDED_FOR", "REMOTE_ADDR"]
+    AXES_IPWARE_PROXY_COUNT = 0
+    IPWARE_STRICT = False
 
 # Safe by default; a plain-http installation says COOKIE_SECURE=0.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = flag("COOKIE_SECURE", True)
 SECURE_SSL_REDIRECT = flag("SSL_REDIRECT", False)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("BEHIND_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_HSTS_SECONDS = int(os.environ.get("HSTS_SECONDS", "0"))
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 # Both stay the operator's choice: HSTS behind HSTS_SECONDS, the redirect behind SSL_REDIRECT.
@@ -209,6 +217,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Prophet's sampler keeps a folder per process under /tmp, which cleaners empty: processes are renewed.
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 5_000
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 800_000  # kB: one that a forecast has blown up is replaced
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1

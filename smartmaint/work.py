@@ -33,9 +33,12 @@ MAX_BACKOFF = timedelta(hours=1)
 log = structlog.get_logger(__name__)
 
 
-def due_index() -> models.Index:
-    """The partial index that keeps a queue's look-up as small as what is pending."""
-    return models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="%(class)s_due")
+def queue_indexes() -> list[models.Index]:
+    """Partial indexes that keep a queue's look-ups as small as what is pending, and what was given up."""
+    return [
+        models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="%(class)s_due"),
+        models.Index(fields=["parked_at"], condition=Q(parked_at__isnull=False), name="%(class)s_parked"),
+    ]
 
 
 class PendingWorkQuerySet(models.QuerySet):
@@ -65,7 +68,7 @@ class PendingWork(models.Model):
 
     class Meta:
         abstract = True
-        indexes = [due_index()]
+        indexes = queue_indexes()
 
     def mark_due(self) -> None:
         """Put the row in its queue (the caller saves it)."""
@@ -157,16 +160,15 @@ def claim(model: type[Row], *, limit: int, order_by: Sequence[str], only: Q | No
         queue = queue.filter(only)
     with transaction.atomic(durable=True):
         locked = queue.order_by(*order_by).select_for_update(skip_locked=True, no_key=True, of=("self",))
-        rows = cast(list[Row], list(locked[:limit]))
-        exhausted = [row for row in rows if row.attempts >= MAX_ATTEMPTS]
-        claimed = [row for row in rows if row.attempts < MAX_ATTEMPTS]
-        for row in exhausted:
+        # Parked first, or a batch of nothing but given-up rows would look like an empty queue.
+        for row in locked.filter(attempts__gte=MAX_ATTEMPTS)[:limit]:
             row.park(row.last_error or "every attempt ended without a word: its worker was killed each time")
+            row.save_queue_columns()
+        claimed = cast(list[Row], list(locked.filter(attempts__lt=MAX_ATTEMPTS)[:limit]))
         for row in claimed:
             row.attempts += 1
             row.due_at = datetime.now(UTC) + backoff(row.attempts)
         model._default_manager.bulk_update(claimed, ["attempts", "due_at"])
-        model._default_manager.bulk_update(exhausted, ["due_at", "parked_at", "last_error"])
     return claimed
 
 

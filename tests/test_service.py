@@ -144,8 +144,10 @@ def test_what_else_the_operator_has_beat_do_is_left_alone(capsys):
 
 
 def python(code, **environment):
-    """Run Python in a process of its own, with nothing in the environment but what is given."""
-    usual = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "smartmaint.settings"}
+    """Run Python in a process of its own, with no setting of the product but those that are given."""
+    surroundings = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
+    usual = {name: os.environ[name] for name in surroundings if name in os.environ}
+    usual["DJANGO_SETTINGS_MODULE"] = "smartmaint.settings"
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

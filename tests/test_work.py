@@ -169,6 +169,19 @@ def test_a_row_that_kills_its_worker_each_time_is_parked(rows):
     assert "worker was killed" in stuck.last_error
 
 
+def test_rows_to_be_given_up_do_not_hide_those_behind_them(rows):
+    batches, settled = rows(3), []
+    ReadingBatch.objects.filter(pk__in=[batch.pk for batch in batches[:2]]).update(attempts=MAX_ATTEMPTS)
+
+    tally = run_pending(
+        ReadingBatch, work=lambda rows: rows, settle=note(settled), order_by=("id",), batch_size=2
+    )
+
+    assert tally == work.Tally(settled=1)
+    assert [pk for pk, _ in settled] == [batches[2].pk]
+    assert ReadingBatch.objects.stuck().count() == 2
+
+
 def test_back_off_doubles_up_to_an_hour(settings):
     settings.WORK_BACKOFF_SECONDS = 30
     assert [backoff(n).total_seconds() for n in (1, 2, 3, 7, 8, 20)] == [30, 60, 120, 1920, 3600, 3600]

@@ -1,8 +1,9 @@
 """Managers' pages of maintenance: tasks, decisions, findings, and the people who do the work."""
 
+from maintenance.admin.bookings import BookingAdmin
 from maintenance.admin.logs import MaintenanceLogAdmin
-from maintenance.admin.policy import MaintenancePolicyAdmin, ProposalAdmin
-from maintenance.admin.tasks import BookingAdmin, MaintenanceTaskAdmin
+from maintenance.admin.policy import MaintenancePolicyAdmin, ProposalAdmin, show_decisions_on_predictions
+from maintenance.admin.tasks import MaintenanceTaskAdmin
 from maintenance.admin.workforce import SkillAdmin, StandardJobAdmin, TechnicianAdmin
 
 __all__ = [
@@ -15,3 +16,5 @@ __all__ = [
     "StandardJobAdmin",
     "TechnicianAdmin",
 ]
+
+show_decisions_on_predictions()

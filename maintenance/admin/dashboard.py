@@ -77,7 +77,7 @@ def _waiting(organization: Organization) -> list[Waiting]:
         _waiting_tasks(
             "Not booked",
             "Every approved task has its technician.",
-            tasks.open().exclude(not_booked_because=""),
+            tasks.not_booked(),
             f"{task_list}?attention=not_booked",
             note=lambda task: task.not_booked_because,
         ),

@@ -24,7 +24,7 @@ class TechnicianFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         value = self.value()
-        return queryset.filter(technician=int(value)) if value and value.isdigit() else queryset
+        return queryset.filter(technician=int(value)) if value and value.isdecimal() else queryset
 
 
 class AttentionFilter(admin.SimpleListFilter):
@@ -46,7 +46,7 @@ class AttentionFilter(admin.SimpleListFilter):
             case "to_approve":
                 return queryset.to_approve()
             case "not_booked":
-                return queryset.open().exclude(not_booked_because="")
+                return queryset.not_booked()
             case "overdue":
                 return queryset.overdue()
         return queryset

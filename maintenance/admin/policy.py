@@ -62,8 +62,9 @@ class ProposalInline(ScopedStackedInline):
     fields = [("decision", "decided_at"), "reason", "task"]
 
 
-# The ledger's app is to the left and does not know of decisions: they put themselves on its page.
-PredictionAdmin.inlines = [ProposalInline, *PredictionAdmin.inlines]
+def show_decisions_on_predictions() -> None:
+    """The ledger's app is to the left and does not know of decisions: they put themselves on its page."""
+    PredictionAdmin.inlines = [ProposalInline, *PredictionAdmin.inlines]
 
 
 @admin.register(Proposal)

@@ -1,4 +1,4 @@
-"""Tasks and bookings. A status changes by its verb only: approve, reject, reassign, cancel."""
+"""Tasks. A status changes by its verb only: approve, reject, reassign, cancel."""
 
 from typing import Any
 
@@ -21,15 +21,17 @@ from maintenance.admin.forms import NewTaskForm, ReasonForm, ReassignForm
 from maintenance.admin.logs import LogInline
 from maintenance.models import Booking, MaintenanceTask, TaskStatus
 from maintenance.services.scheduling import reassign_task
-from maintenance.services.tasks import TaskRefused, approve_task, cancel_task, create_task, reject_task
+from maintenance.services.tasks import (
+    TaskRefused,
+    approve_task,
+    cancel_task,
+    create_task,
+    lock_task,
+    reject_task,
+)
 from maintenance.wording import window_in_words
 from smartmaint import clock
-from smartmaint.accounts.scoped_admin import (
-    ReadOnlyScopedModelAdmin,
-    ScopedHistoryAdmin,
-    ScopedTabularInline,
-    WorkQueueAdmin,
-)
+from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin, ScopedTabularInline, WorkQueueAdmin
 from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
 
 # Which buttons a task's page offers.
@@ -151,8 +153,11 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
         self, request: HttpRequest, obj: MaintenanceTask, form: BaseModelForm, change: bool
     ) -> None:
         if change:
-            # Not the whole row: an agent may book it at this moment.
-            obj.save(update_fields=form.changed_data)
+            # The row as it is now, not as the form was made from: an agent may have booked it meanwhile.
+            task = lock_task(obj)
+            for name in form.changed_data:
+                setattr(task, name, form.cleaned_data[name])
+            task.save()
             return
         told = {name: form.cleaned_data[name] for name in NewTaskForm._meta.fields}
         obj.pk = create_task(created_by=request.user, **told).pk
@@ -180,8 +185,8 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Offer what can be done with the task as it is."""
-        status = self.get_queryset(request).filter(pk=object_id).values_list("status", flat=True).first()
-        verbs = VERBS.get(status, set())
+        task = self.get_object(request, object_id)
+        verbs = VERBS.get(task.status, set()) if task else set()
         offered = super().get_actions_detail(request, object_id)
         return [verb for verb in offered if verb.path.rsplit("/", 1)[-1] in verbs]
 
@@ -277,36 +282,3 @@ def _answers(request: HttpRequest) -> Any:
 
 def _reason_form(request: HttpRequest) -> ReasonForm:
     return ReasonForm(_answers(request))
-
-
-@admin.register(Booking)
-class BookingAdmin(ReadOnlyScopedModelAdmin):
-    """The diary."""
-
-    empty_words = "Nobody is booked yet. That happens by itself for every approved task."
-    list_display = ["window", "technician", "task", "machine", "is_active"]
-    list_filter = [
-        TechnicianFilter,
-        ("task__equipment__site", RelatedDropdownFilter),
-        "is_active",
-    ]
-    list_filter_submit = True
-    list_select_related = ["technician__user", "task__equipment", "organization"]
-    search_fields = ["task__title", "task__equipment__tag", "technician__user__username"]
-    ordering = ["-period"]
-    fields = [
-        "window",
-        "technician",
-        "task",
-        "is_active",
-        "reason",
-        ("booked_at", "booked_by"),
-    ]
-
-    @admin.display(description="when", ordering="period")
-    def window(self, booking: Booking) -> str:
-        return window_in_words(booking.period)
-
-    @admin.display(description="machine", ordering="task__equipment__tag")
-    def machine(self, booking: Booking) -> str:
-        return str(booking.task.equipment)

@@ -1,3 +1,4 @@
+from django.db.models import F
 from rest_framework import serializers
 
 from equipment.models import FailureMode, Verdict
@@ -63,11 +64,14 @@ class FindingBody(serializers.Serializer):
     )
 
     def validate_failure_mode(self, code: str) -> FailureMode:
+        """Of several modes with this code the task's own, else that of the machine's class, else the general one."""
         task: MaintenanceTask = self.context["task"]
+        if task.failure_mode.code == code:
+            return task.failure_mode
         modes = FailureMode.objects.for_organization(task.organization).of_class(
             task.equipment.equipment_class
         )
-        mode = modes.filter(code=code).first()
+        mode = modes.filter(code=code).order_by(F("equipment_class_id").asc(nulls_last=True)).first()
         if mode is None:
             raise serializers.ValidationError(f"Such equipment has no failure mode {code}.")
         return mode

@@ -354,6 +354,10 @@ class Migration(migrations.Migration):
             model_name='maintenancetask',
             index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='maintenancetask_due'),
         ),
+        migrations.AddIndex(
+            model_name='maintenancetask',
+            index=models.Index(condition=models.Q(('parked_at__isnull', False)), fields=['parked_at'], name='maintenancetask_parked'),
+        ),
         migrations.AddConstraint(
             model_name='maintenancetask',
             constraint=models.UniqueConstraint(condition=models.Q(('type', 'predictive'), models.Q(('status__in', ('completed', 'cancelled')), _negated=True)), fields=('equipment', 'failure_mode'), name='task_one_open_predictive'),

@@ -20,7 +20,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.work import PendingWork, PendingWorkQuerySet, due_index
+from smartmaint.work import PendingWork, PendingWorkQuerySet, queue_indexes
 
 
 class TaskStatus(models.TextChoices):
@@ -73,6 +73,10 @@ class MaintenanceTaskQuerySet(ScopedQuerySet, PendingWorkQuerySet):
     def overdue(self) -> "MaintenanceTaskQuerySet":
         return self.open().filter(required_by__lt=clock.now())
 
+    def not_booked(self) -> "MaintenanceTaskQuerySet":
+        """Approved, and nobody could be booked so far."""
+        return self.filter(status=TaskStatus.PENDING).exclude(not_booked_because="")
+
     def of_technician(self, technician: Technician) -> "MaintenanceTaskQuerySet":
         return self.filter(technician=technician)
 
@@ -117,7 +121,7 @@ class MaintenanceTask(OrganizationOwned, PendingWork):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [due_index()]
+        indexes = queue_indexes()
         constraints = [
             models.UniqueConstraint(
                 fields=["equipment", "failure_mode"],

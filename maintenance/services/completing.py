@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from equipment.models import FailureMode, Verdict
+from equipment.models import Failure, FailureMode, Verdict
 from equipment.services import record_failure, withdraw_failure
 from maintenance.models import MaintenanceLog, MaintenanceTask, TaskStatus
 from maintenance.services.tasks import Actor, TaskRefused, become, lock_task, release_booking, require_own
 from maintenance.signals import task_completed
 from predictions.models import Prediction
-from predictions.services.scoring import request_score, rescore_for_failure
+from predictions.services.scoring import request_score
 from sensors.services.baselines import (
     record_finding,
     restart_baseline,
@@ -141,8 +141,7 @@ def _hand_back(log: MaintenanceLog) -> None:
         record_finding(anomaly=anomaly, verdict=verdict, found_at=log.completed_at)
     request_score(predictions=predictions, verdict=verdict, happened_at=_failed_at(log) or log.completed_at)
     if failed_at := _failed_at(log):
-        failure = record_failure(equipment=log.equipment, failure_mode=log.failure_mode, failed_at=failed_at)
-        rescore_for_failure(failure)
+        record_failure(equipment=log.equipment, failure_mode=log.failure_mode, failed_at=failed_at)
 
 
 def _take_back(log: MaintenanceLog, corrected: Verdict) -> None:
@@ -153,14 +152,14 @@ def _take_back(log: MaintenanceLog, corrected: Verdict) -> None:
         other.failure_mode_id == log.failure_mode_id and _failed_at(other) == failed_at for other in others
     )
     if failed_at and not is_told_elsewhere:
-        failure = withdraw_failure(
+        # One that was recorded before this finding was somebody else's word: it stays.
+        for failure in Failure.objects.filter(
             equipment=log.equipment,
             failure_mode=log.failure_mode,
             failed_at=failed_at,
-            recorded_from=log.written_at,
-        )
-        if failure is not None:
-            rescore_for_failure(failure)
+            recorded_at__gte=log.written_at,
+        ):
+            withdraw_failure(failure=failure)
     is_restored = corrected.restores or any(
         other.completed_at == log.completed_at and Verdict(other.verdict).restores for other in others
     )

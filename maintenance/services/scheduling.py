@@ -151,9 +151,11 @@ def _windows(periods: Iterable[DateTimeTZRange]) -> list[tuple[int, int]]:
 def schedule_task(task: MaintenanceTask, place: Assignment | Unplaced) -> None:
     """Book the technician, or say why nobody could be and come back later. Runs in the task's transaction."""
     if isinstance(place, Unplaced):
-        task.not_booked_because = place.reason
+        if task.not_booked_because != place.reason:
+            task.not_booked_because = place.reason
+            task.save(update_fields=["not_booked_because"])
         task.put_off(RETRY)
-        task.save()
+        task.save_queue_columns()
         return
     _book(
         task,

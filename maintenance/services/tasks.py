@@ -129,7 +129,7 @@ def start_task(*, task: MaintenanceTask, actor: Actor) -> MaintenanceTask:
     require_own(locked, actor)
     become(locked, TaskStatus.IN_PROGRESS)
     locked.started_at = locked.started_at or clock.now()
-    locked.hold_reason = ""
+    locked.hold_reason = locked.not_booked_because = ""
     locked.due_at = None
     locked.save()
     return locked

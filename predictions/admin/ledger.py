@@ -73,6 +73,7 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
         "limit__failure_mode__name",
     ]
     show_full_result_count = False
+    # maintenance.admin puts its decisions before it.
     inlines = [OutcomeInline]
     fieldsets = [
         ("What was foretold", {"fields": ["summary"]}),

@@ -24,7 +24,7 @@ class ScoreInWords:
     @admin.display(description="ahead", ordering="lead_time")
     def days_ahead(self, outcome: PredictionOutcome) -> str:
         if outcome.lead_time is None:
-            return "not known"
+            return "–"
         return f"{outcome.lead_time.total_seconds() / 86_400:.1f} d"
 
     @admin.display(description="Brier score of P(30 d)")

@@ -88,6 +88,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='prediction',
+            index=models.Index(condition=models.Q(('parked_at__isnull', False)), fields=['parked_at'], name='prediction_parked'),
+        ),
+        migrations.AddIndex(
+            model_name='prediction',
             index=models.Index(fields=['limit', '-made_at'], name='prediction_limit_made'),
         ),
         migrations.AddConstraint(
@@ -129,6 +133,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='predictionoutcome',
             index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='predictionoutcome_due'),
+        ),
+        migrations.AddIndex(
+            model_name='predictionoutcome',
+            index=models.Index(condition=models.Q(('parked_at__isnull', False)), fields=['parked_at'], name='predictionoutcome_parked'),
         ),
         migrations.AddConstraint(
             model_name='predictionoutcome',

@@ -120,7 +120,9 @@ def read_history(sensor: Sensor, *, since: datetime, until: datetime) -> tuple[n
         (storage.microseconds(hour), mean)
         for hour, mean in rollups.order_by("hour").values_list("hour", "mean")
     ]
-    raw = storage.read_readings(sensor.pk, after=raw_from, until=until)
+    # `after` leaves its own moment out, and so does the last rollup: a reading on the hour belongs to this part.
+    just_before = raw_from - timedelta(microseconds=1) if raw_from > since else since
+    raw = storage.read_readings(sensor.pk, after=just_before, until=until)
     usable = (raw.quality != Quality.BAD) & ~np.isnan(raw.values)
     return (
         np.concatenate([np.array([hour for hour, _ in hours], dtype=np.int64), raw.ts_us[usable]]),

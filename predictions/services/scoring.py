@@ -37,7 +37,7 @@ class Score:
 
     outcome: Outcome
     reason: str
-    lead_time: timedelta | None = None
+    lead_time: timedelta | None = None  # Of true positives alone: nothing else was ahead of anything.
     is_date_censored: bool = False
     brier_30d: float | None = None
 
@@ -161,7 +161,7 @@ def _score_of_verdict(prediction: Prediction, verdict: Verdict, happened_at: dat
     return Score(
         outcome=result,
         reason=reason,
-        lead_time=_lead_time(prediction, happened_at),
+        lead_time=_lead_time(prediction, happened_at) if result == Outcome.TRUE_POSITIVE else None,
         is_date_censored=verdict == Verdict.EARLY,
         brier_30d=_brier_of_verdict(prediction, verdict, happened_at),
     )
@@ -192,7 +192,7 @@ def _score_of_past_horizon(prediction: Prediction, ended_at: datetime) -> Score:
         return Score(
             outcome=Outcome.TRUE_POSITIVE if was_foretold else Outcome.FALSE_NEGATIVE,
             reason="It failed within the horizon.",
-            lead_time=_lead_time(prediction, failed_at),
+            lead_time=_lead_time(prediction, failed_at) if was_foretold else None,
             brier_30d=_brier_of_event(prediction, failed_at),
         )
     if repaired_at is not None:

@@ -121,8 +121,8 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Offer a decision only where one is wanted."""
-        open_questions = self.get_queryset(request).to_settle()
-        if not open_questions.filter(pk=object_id).exists():
+        anomaly = self.get_object(request, object_id)
+        if anomaly is None or anomaly.status != AnomalyStatus.NEEDS_A_LOOK:
             return []
         return super().get_actions_detail(request, object_id)
 

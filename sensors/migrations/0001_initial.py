@@ -382,6 +382,10 @@ class Migration(migrations.Migration):
             model_name='readingbatch',
             index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='readingbatch_due'),
         ),
+        migrations.AddIndex(
+            model_name='readingbatch',
+            index=models.Index(condition=models.Q(('parked_at__isnull', False)), fields=['parked_at'], name='readingbatch_parked'),
+        ),
         migrations.AddConstraint(
             model_name='readingbatch',
             constraint=models.CheckConstraint(condition=models.Q(('received', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('inserted'), '+', models.F('updated')), '+', models.F('unchanged')), '+', models.F('rejected')))), name='readingbatch_counts'),
@@ -389,6 +393,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='anomaly',
             index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='anomaly_due'),
+        ),
+        migrations.AddIndex(
+            model_name='anomaly',
+            index=models.Index(condition=models.Q(('parked_at__isnull', False)), fields=['parked_at'], name='anomaly_parked'),
         ),
         migrations.AddConstraint(
             model_name='anomaly',

@@ -18,7 +18,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.work import PendingWork, PendingWorkQuerySet, due_index
+from smartmaint.work import PendingWork, PendingWorkQuerySet, queue_indexes
 
 
 class Baseline(OrganizationOwned):
@@ -110,7 +110,7 @@ class Anomaly(OrganizationOwned, PendingWork):
     class Meta:
         ordering = ["-started_at", "-id"]
         verbose_name_plural = "anomalies"
-        indexes = [due_index()]
+        indexes = queue_indexes()
         constraints = [
             models.UniqueConstraint(
                 fields=["sensor", "kind", "direction"],

@@ -12,7 +12,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.work import PendingWork, PendingWorkQuerySet, due_index
+from smartmaint.work import PendingWork, PendingWorkQuerySet, queue_indexes
 
 
 class Quality(models.IntegerChoices):
@@ -111,7 +111,7 @@ class ReadingBatch(OrganizationOwned, PendingWork):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "reading batches"
-        indexes = [due_index()]
+        indexes = queue_indexes()
         constraints = [
             models.CheckConstraint(
                 # Rows of one request that repeat a (sensor, ts) are accepted and count as unchanged.

@@ -30,9 +30,6 @@ class SensorQuerySet(ScopedQuerySet):
     def active(self) -> Self:
         return self.filter(is_active=True)
 
-    def with_limits(self) -> Self:
-        return self.filter(limits__is_active=True).distinct()
-
 
 class Sensor(OrganizationOwned):
     """One measured quantity of one machine."""
@@ -157,9 +154,6 @@ class Limit(OrganizationOwned):
     @property
     def direction(self) -> Direction:
         return Level(self.level).direction
-
-    def is_beyond(self, value: float) -> bool:
-        return value >= self.value if self.direction == Direction.HIGH else value <= self.value
 
     def validate_constraints(self, exclude: set[str] | None = None) -> None:
         """Check the order of the sensor's limits too, unless `exclude` names "order"."""

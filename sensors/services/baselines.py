@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Greatest
 
 from equipment.models import Equipment
 from sensors.models import Anomaly, AnomalyFinding, Baseline, Sensor
@@ -36,7 +34,8 @@ def withdraw_baseline(*, equipment: Equipment, started_at: datetime, reason_pref
 def restart_sensor_baselines(*, sensors: Iterable[Sensor], started_at: datetime, reason: str) -> None:
     """Mark a new baseline, and end the open anomalies of what was before.
 
-    The detector forgets what it knew when it next looks at the sensor; forecasts use readings from here on.
+    The detector forgets what it knew when it next looks at the sensor; forecasts use readings from here on. What began
+    after the baseline goes on: the detector finds it again.
     """
     sensors = list(sensors)
     Baseline.objects.bulk_create(
@@ -51,12 +50,12 @@ def restart_sensor_baselines(*, sensors: Iterable[Sensor], started_at: datetime,
         ],
         ignore_conflicts=True,
     )
-    open_anomalies = Anomaly.objects.open().filter(sensor__in=sensors)
+    open_anomalies = Anomaly.objects.open().filter(sensor__in=sensors, started_at__lte=started_at)
     # Locked in detection's order, or the two could wait for each other.
     locked = (
         open_anomalies.select_for_update(no_key=True).order_by("sensor_id", "id").values_list("pk", flat=True)
     )
-    Anomaly.objects.filter(pk__in=list(locked)).update(ended_at=Greatest(F("started_at"), started_at))
+    Anomaly.objects.filter(pk__in=list(locked)).update(ended_at=started_at)
 
 
 def record_finding(*, anomaly: Anomaly, verdict: str, found_at: datetime) -> None:

@@ -129,7 +129,8 @@ def _detect_in_sensor(sensor: Sensor, touched: Touched) -> SensorDetection:
     state = getattr(sensor, "detector_state", None)
     baseline = max((baseline.started_at for baseline in sensor.baselines.all()), default=None)
     told_until = state.last_ts if state else None
-    until = storage.moment(touched.last_us)
+    # Never less than was scored before: a late batch may be what has a detector start anew.
+    until = max(filter(None, (storage.moment(touched.last_us), told_until)))
     memory, scored_until = _recall(state, baseline, until)
     limits = _limit_specs(sensor)
     excursions: dict[int, Excursion] = {}

@@ -1,5 +1,7 @@
 """Forms about people and keys."""
 
+from datetime import datetime
+
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
@@ -11,6 +13,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Membership, Scope, User
 from smartmaint.accounts.scoped_admin.forms import ScopedModelForm
 from smartmaint.accounts.services import require_another_admin
@@ -93,3 +96,10 @@ class ApiKeyForm(ScopedModelForm):
     class Meta:
         model = ApiKey
         fields = ["name", "scopes", "time_zone", "expires_at", "is_active"]
+
+    def clean_expires_at(self) -> datetime | None:
+        expires_at = self.cleaned_data["expires_at"]
+        # A key that is over keeps its date: it must stay possible to rename or disable it.
+        if expires_at and "expires_at" in self.changed_data and expires_at <= clock.now():
+            raise ValidationError("Choose a time that is still to come, or none.", code="past")
+        return expires_at

@@ -93,11 +93,6 @@ class Scope(models.TextChoices):
     READ = "read", "read"
 
 
-class ApiKeyQuerySet(ScopedQuerySet):
-    def usable(self) -> "ApiKeyQuerySet":
-        return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=clock.now()), is_active=True)
-
-
 class ApiKey(OrganizationOwned):
     """An integrator's key. Only a hash of its secret is kept; the secret is shown once."""
 
@@ -118,8 +113,6 @@ class ApiKey(OrganizationOwned):
     created_by = models.ForeignKey(
         User, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
-
-    objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]

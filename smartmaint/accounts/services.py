@@ -14,7 +14,7 @@ from django.utils.text import slugify
 
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Membership, Organization, Role, User
-from smartmaint.accounts.signals import organization_created
+from smartmaint.accounts.signals import api_key_succeeded, organization_created
 
 LAST_USED_PRECISION = timedelta(minutes=1)
 
@@ -175,18 +175,21 @@ def issue_api_key(
 
 
 def issue_successor(*, api_key: ApiKey, created_by: User | None = None) -> tuple[ApiKey, str]:
-    """Make a key like this one and leave both usable, so that a gateway can change over."""
+    """Make a key that may do what this one may, and leave both usable, so that a gateway can change over."""
     expires_at = None
     if api_key.expires_at is not None:
         expires_at = clock.now() + (api_key.expires_at - api_key.created_at)
-    return issue_api_key(
-        organization=api_key.organization,
-        name=_successor_name(api_key),
-        scopes=api_key.scopes,
-        expires_at=expires_at,
-        time_zone=api_key.time_zone,
-        created_by=created_by,
-    )
+    with transaction.atomic():
+        successor, secret = issue_api_key(
+            organization=api_key.organization,
+            name=_successor_name(api_key),
+            scopes=api_key.scopes,
+            expires_at=expires_at,
+            time_zone=api_key.time_zone,
+            created_by=created_by,
+        )
+        api_key_succeeded.send(sender=ApiKey, old=api_key, new=successor)
+    return successor, secret
 
 
 def _successor_name(api_key: ApiKey) -> str:

@@ -21,6 +21,11 @@ def database_url() -> str | None:
     return _content_of(var_directory() / "database_url")
 
 
+def web_address() -> str | None:
+    """The URL of the web server that a running supervisor owns, None when none runs."""
+    return _content_of(var_directory() / "address")
+
+
 def installation_environment() -> dict[str, str]:
     """The settings of this one-machine installation: what its processes get where the environment is silent.
 

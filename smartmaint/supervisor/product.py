@@ -77,6 +77,7 @@ class Product:
         ensure_secret_key(self.var)
         empty_broker(self.var)
         (self.var / "database_url").unlink(missing_ok=True)
+        write_private(self.var / "address", visible_address(host=self.host, port=self.port))
 
     def _start_database(self) -> dict[str, str]:
         """Starts the embedded database unless DATABASE_URL names another.
@@ -143,21 +144,27 @@ class Product:
                     self.console.say(news)
             if not is_announced and does_web_answer(host=self.host, port=self.port):
                 is_announced = True
-                address = f"http://{visible_host(self.host)}:{self.port}/"
-                self.console.say(f"\nSmart Maintenance runs at {address} (Ctrl-C stops it)\n")
+                address = visible_address(host=self.host, port=self.port)
+                self.console.say(f"\nSmart Maintenance runs at {address}/ (Ctrl-C stops it)\n")
 
     def _stop(self) -> None:
         """Ends what was started, the last first: nobody loses the database under its feet."""
         for watch in reversed(self.watches):
             self.console.say(f"Stopping {watch.child.name}")
             watch.child.stop()
-        (self.var / "database_url").unlink(missing_ok=True)
+        for name in ("database_url", "address"):
+            (self.var / name).unlink(missing_ok=True)
 
 
 def service_commands(*, host: str, port: int) -> dict[str, tuple[list[str], float]]:
     """Python module with arguments of each service, and the seconds it has for an orderly end."""
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    web = ["gunicorn", "smartmaint.wsgi:application", "--bind", address, "--no-control-socket"]
+    web = [
+        "gunicorn",
+        "smartmaint.wsgi:application",
+        "--bind",
+        _host_and_port(host, port),
+        "--no-control-socket",
+    ]
     web += [
         "--worker-class",
         "gthread",
@@ -171,8 +178,8 @@ def service_commands(*, host: str, port: int) -> dict[str, tuple[list[str], floa
         "3",
     ]
     celery = ["celery", "--app", "smartmaint.celery:app", "--quiet"]
-    # One worker needs no gossip with others; a pool process that a forecast has blown up is replaced.
-    worker = ["worker", "--pool", "prefork", "--concurrency", "2", "--max-memory-per-child", "800000"]
+    # One worker needs no gossip with others.
+    worker = ["worker", "--pool", "prefork", "--concurrency", "2"]
     worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     # No pid file: our own lock keeps a second one out, and a stale file would keep the first one out.
     beat = [
@@ -186,9 +193,14 @@ def service_commands(*, host: str, port: int) -> dict[str, tuple[list[str], floa
     return {"web": (web, 4.0), "worker": ([*celery, *worker], 7.0), "beat": ([*celery, *beat], 2.0)}
 
 
-def visible_host(host: str) -> str:
-    """The name under which this machine's browser reaches a server that listens on `host`."""
-    return "localhost" if host in {"127.0.0.1", "0.0.0.0", "::", "::1", ""} else host
+def visible_address(*, host: str, port: int) -> str:
+    """The URL under which this machine's programs reach a web server that listens on `host` and `port`."""
+    name = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::", "::1", ""} else host
+    return f"http://{_host_and_port(name, port)}"
+
+
+def _host_and_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def does_web_answer(*, host: str, port: int) -> bool:

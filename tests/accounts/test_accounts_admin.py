@@ -1,10 +1,12 @@
 """The admin pages for people, keys and organisations; and that no admin page stands outside the walls."""
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib import admin
 
+from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Membership, Organization, Role, Scope, User
 from smartmaint.accounts.scoped_admin import OperatorModelAdmin, ScopedModelAdmin
 from smartmaint.accounts.scoping import OrganizationOwned
@@ -143,6 +145,32 @@ def test_a_secret_is_shown_once(org_admin_client, organization):
 def test_a_key_needs_a_scope_and_a_name_of_its_own(org_admin_client, ingest_key):
     response = org_admin_client.post("/admin/accounts/apikey/add/", {"name": "gateway", "scopes": []})
     assert list(errors_of(response)) == ["scopes", "__all__"]
+
+
+def over_at(expires_at: datetime, organization: Organization) -> dict[str, str]:
+    """How a person of that organisation types it."""
+    local = expires_at.astimezone(organization.zone)
+    return {"expires_at_0": f"{local:%Y-%m-%d}", "expires_at_1": f"{local:%H:%M:%S}"}
+
+
+def test_a_key_that_would_be_over_already_is_refused_at_its_field(org_admin_client, organization):
+    an_hour_ago = clock.now() - timedelta(hours=1)
+    form = {"name": "late", "scopes": ["read"], **over_at(an_hour_ago, organization)}
+    response = org_admin_client.post("/admin/accounts/apikey/add/", form)
+    assert errors_of(response) == {"expires_at": ["Choose a time that is still to come, or none."]}
+    assert ApiKey.objects.count() == 0
+
+
+def test_a_key_that_is_over_can_still_be_renamed(org_admin_client, organization):
+    an_hour_ago = clock.now() - timedelta(hours=1)
+    api_key, _ = issue_api_key(
+        organization=organization, name="old", scopes=[Scope.READ], expires_at=an_hour_ago
+    )
+    form = {"name": "retired", "scopes": ["read"], **over_at(an_hour_ago, organization)}
+    response = org_admin_client.post(f"/admin/accounts/apikey/{api_key.pk}/change/", form)
+    assert response.status_code == 302, errors_of(response)
+    api_key.refresh_from_db()
+    assert api_key.name == "retired"
 
 
 def test_a_successor_is_issued_by_post_only_and_its_secret_shown(org_admin_client, ingest_key):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
+from equipment.models import KeyRestriction
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Scope
 from smartmaint.accounts.services import (
@@ -17,6 +18,7 @@ from smartmaint.accounts.services import (
     issue_api_key,
     issue_successor,
 )
+from tests.plants import make_plant
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -92,3 +94,13 @@ def test_a_successor_has_the_same_rights_and_both_work_until_the_old_one_is_disa
     assert authenticate_api_key(secret) == api_key
     assert authenticate_api_key(new_secret) == successor
     assert issue_successor(api_key=successor)[0].name == "gateway #3"
+
+
+def test_the_successor_of_a_restricted_key_is_restricted_to_the_same_equipment(ingest_key, organization):
+    api_key, _ = ingest_key
+    allowed = make_plant(organization).machine
+    make_plant(organization, name="fan-4")
+    KeyRestriction.objects.create(organization=organization, api_key=api_key, equipment=allowed)
+    successor, _ = issue_successor(api_key=api_key)
+    assert [restriction.equipment for restriction in successor.restrictions.all()] == [allowed]
+    assert api_key.restrictions.count() == 1

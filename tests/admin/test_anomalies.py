@@ -61,6 +61,11 @@ def test_the_buttons_are_there_while_a_decision_is_wanted(manager_client, plant)
         assert (f"{ANOMALIES}{anomaly.pk}/credible/" in page) == is_offered
 
 
+@pytest.mark.parametrize("bad_id", ["abc", "²", "99999999999999999999"])
+def test_an_address_that_names_no_anomaly_is_not_found(manager_client, bad_id):
+    assert manager_client.get(f"{ANOMALIES}{bad_id}/change/").status_code == 404
+
+
 def test_the_list_shows_what_needs_a_look(manager_client, plant):
     make_anomaly(plant)
     make_anomaly(plant, status="credible", days_ago=3)

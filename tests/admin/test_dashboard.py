@@ -47,6 +47,18 @@ def test_what_waits_is_counted_and_linked(manager_client, plant, proposed_task):
         assert manager_client.get(part.rows[0][2]).status_code == 200
 
 
+def test_what_was_begun_or_closed_no_longer_waits_for_a_booking(manager_client, manager, pending_task):
+    MaintenanceTask.objects.update(not_booked_because="Nobody has the skill Welding.")
+
+    def not_booked() -> tuple[int, int]:
+        [part] = [part for part in overview(manager_client)["waiting"] if part.title == "Not booked"]
+        return part.count, manager_client.get(part.link).context["cl"].result_count
+
+    assert not_booked() == (1, 1)
+    start_task(task=pending_task, actor=Actor(user=manager, is_manager=True))
+    assert not_booked() == (0, 0)
+
+
 def test_a_machine_stands_there_once_with_its_worst(manager_client, proposed_task):
     [row] = overview(manager_client)["machines_at_risk"]
     assert (row["machine"], row["p_30d"], row["is_already_beyond"]) == (

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.admin import site
+from django.forms import modelform_factory
+from django.test import RequestFactory
 
 from equipment.models import FailureMode
 from maintenance.models import Booking, MaintenanceTask, TaskStatus
@@ -199,6 +202,19 @@ def test_a_change_touches_neither_the_status_nor_what_an_agent_wrote_meanwhile(m
     assert changed.history.first().history_user.username == "mina"
 
 
+def test_a_versions_row_holds_what_an_agent_wrote_while_the_form_was_sent(plant, pending_task):
+    as_sent = MaintenanceTask.objects.get(pk=pending_task.pk)
+    form = modelform_factory(MaintenanceTask, fields=["title"])({"title": "Another title"}, instance=as_sent)
+    assert form.is_valid()
+    MaintenanceTask.objects.update(technician=plant.technician)
+
+    page = site.get_model_admin(MaintenanceTask)
+    page.save_model(RequestFactory().post(TASKS), form.instance, form, change=True)
+
+    version = pending_task.history.first()
+    assert (version.title, version.technician) == ("Another title", plant.technician)
+
+
 def test_a_closed_task_is_read_only(manager_client, pending_task):
     manager_client.post(page_of(pending_task, "cancel"), {"reason": "Scrapped"})
     address = f"{TASKS}{pending_task.pk}/change/"
@@ -219,6 +235,17 @@ def test_a_page_offers_what_can_be_done_now(manager_client, manager, proposed_ta
     assert offered() == ["reassign", "cancel"]
     start_task(task=proposed_task, actor=Actor(user=manager, is_manager=True))
     assert offered() == ["cancel"]
+
+
+@pytest.mark.parametrize("bad_id", ["abc", "²", "99999999999999999999"])
+def test_an_address_that_names_no_task_is_not_found(manager_client, bad_id):
+    assert manager_client.get(f"{TASKS}{bad_id}/change/").status_code == 404
+
+
+@pytest.mark.parametrize("technician", ["²", "abc", "-1"])
+def test_a_technician_that_is_no_number_filters_nothing(manager_client, proposed_task, technician):
+    response = manager_client.get(TASKS, {"technician": technician})
+    assert [task.pk for task in response.context["cl"].result_list] == [proposed_task.pk]
 
 
 def test_an_earlier_version_cannot_bring_its_status_back(manager_client, pending_task):

@@ -269,6 +269,26 @@ def test_all_skills_are_needed_not_any(organization, plant, manager):
     assert (task.technician, task.not_booked_because) == (able, "")
 
 
+def test_waiting_for_a_technician_leaves_one_line_in_the_history(organization, plant, manager):
+    task = new_task(
+        plant, manager, standard_job=make_standard_job(plant.failure_mode, skills=("hydraulics",))
+    )
+    for _ in range(3):
+        MaintenanceTask.objects.update(due_at=datetime.now(UTC))
+        schedule_tasks()
+    assert task.history.count() == 2  # made, and why nobody is booked
+    task.refresh_from_db()
+    assert task.due_at > datetime.now(UTC) + timedelta(minutes=10)
+
+
+def test_a_task_that_is_started_without_a_booking_waits_for_none(organization, plant, manager, manager_actor):
+    task = new_task(
+        plant, manager, standard_job=make_standard_job(plant.failure_mode, skills=("hydraulics",))
+    )
+    schedule_tasks()
+    assert start_task(task=task, actor=manager_actor).not_booked_because == ""
+
+
 def test_an_expired_certificate_does_not_count(organization, plant, manager):
     job = make_standard_job(plant.failure_mode, skills=("vibration",))
     able = make_technician(organization, username="was-able", skills=("vibration",))

@@ -1,5 +1,6 @@
 """The form that closes the loop: complete a job, and correct its log."""
 
+import re
 import threading
 from datetime import datetime, timedelta
 
@@ -90,6 +91,16 @@ def test_a_missing_verdict_is_an_error_at_its_field_and_the_rest_is_kept(owner_c
     for words in ("Bearing dry", "Bearing changed", "Look at pump 8 too", 'value="30"', 'value="45"'):
         assert words in page
     assert not MaintenanceLog.objects.exists()
+
+
+def test_what_is_wrong_with_a_field_is_read_aloud_with_it(owner_client, started, typed):
+    wrong = {"verdict": "", "cause": "x" * 5001, "downtime_minutes_minutes": "-5"}
+
+    page = complete(owner_client, started, typed | wrong).content.decode()
+
+    named = {name for names in re.findall(r'aria-describedby="([^"]+)"', page) for name in names.split()}
+    assert {"id_verdict_error", "id_cause_error", "id_downtime_minutes_error"} <= named
+    assert named <= set(re.findall(r' id="([^"]+)"', page))
 
 
 @pytest.mark.parametrize(

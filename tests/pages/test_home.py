@@ -8,7 +8,7 @@ from maintenance.services.tasks import Actor, start_task
 from sensors.models import Anomaly, Baseline
 from smartmaint import clock
 from smartmaint.accounts.middleware import SESSION_KEY
-from tests.plants import foretell, make_plant, post
+from tests.plants import foretell, make_limit, make_plant, post
 
 pytestmark = pytest.mark.django_db
 
@@ -77,6 +77,26 @@ def test_a_repair_makes_older_predictions_void(viewer_client, plant):
     )
 
     assert numbers(viewer_client)["machines at risk"] == 0
+
+
+def test_a_prediction_from_the_moment_of_the_repair_holds(viewer_client, plant):
+    prediction = foretell(plant)
+    Baseline.objects.create(
+        organization=plant.organization,
+        sensor=plant.sensor,
+        started_at=prediction.cutoff_at,
+        reason="repaired",
+    )
+
+    assert numbers(viewer_client)["machines at risk"] == 1
+
+
+def test_a_machine_at_risk_by_two_limits_is_counted_once(viewer_client, plant):
+    second = make_limit(plant.sensor, value=9.0, failure_mode=plant.failure_mode, level="HH")
+    foretell(plant)
+    foretell(plant, limit=second)
+
+    assert numbers(viewer_client)["machines at risk"] == len(home(viewer_client).context["at_risk"]) == 1
 
 
 def test_only_the_newest_prediction_counts(viewer_client, plant):
@@ -159,6 +179,16 @@ def test_the_managers_queries_do_not_grow_with_the_plant(
 
     with django_assert_num_queries(len(few.captured_queries)):
         home(manager_client)
+
+
+def test_tasks_that_nobody_could_be_booked_for_are_counted_as_they_are_listed(manager_client, pending):
+    pending.not_booked_because = "Nobody has the skill Bearings."
+    pending.save()
+    [number] = [
+        number for number in home(manager_client).context["numbers"] if number.label == "without a technician"
+    ]
+
+    assert number.amount == manager_client.get(number.link).context["cl"].result_count == 1
 
 
 def test_a_started_task_is_counted_in_progress(manager_client, pending, manager):

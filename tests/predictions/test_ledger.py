@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from maintenance.machines import newest_predictions
 from predictions.agents import make_predictions
 from predictions.models import Prediction, PredictionStatus
-from predictions.services.making import forecast_pending, make_prediction
+from predictions.services.making import forecast_pending, make_prediction, read_history
 from predictions.services.requesting import request_prediction_by_person
 from sensors.agents import detect_anomalies
 from sensors.models import Limit
@@ -126,3 +126,13 @@ def test_that_none_is_possible_any_more_makes_an_older_probability_void(plant):
     make_predictions()
     assert newest_predictions(limits) == []
     assert Prediction.objects.newest_per_limit().get().status == PredictionStatus.NOT_POSSIBLE
+
+
+def test_a_sensor_that_reports_by_the_hour_loses_no_reading_between_rollups_and_readings(plant):
+    now = clock.now().replace(minute=30, second=0, microsecond=0)
+    post(
+        plant.sensor, [1.0] * 72, last_at=now.replace(minute=0), interval=timedelta(hours=1), historical=True
+    )
+    detect_anomalies()
+    ts_us, values = read_history(plant.sensor, since=now - timedelta(days=9), until=now)
+    assert (len(ts_us), len(set(ts_us.tolist())), len(values)) == (72, 72, 72)

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from equipment.models import Verdict
-from equipment.services import record_failure
+from equipment.services import record_failure, withdraw_failure
 from maintenance.services.proposing import propose_task
 from maintenance.services.tasks import reject_task
 from predictions.agents import close_horizons, score_predictions
@@ -46,7 +46,7 @@ def test_a_verdict_scores_the_prediction(plant, verdict, outcome, is_censored):
     score_predictions()
     score = PredictionOutcome.objects.get()
     assert (score.outcome, score.is_date_censored) == (outcome, is_censored)
-    assert score.lead_time == timedelta(days=5)
+    assert score.lead_time == (timedelta(days=5) if outcome == Outcome.TRUE_POSITIVE else None)
     is_dated = verdict in {Verdict.CONFIRMED_AS_PREDICTED, Verdict.FAILED_BEFORE_REPAIR}
     assert score.brier_30d == (pytest.approx(0.04) if is_dated else None)
 
@@ -126,7 +126,8 @@ def test_a_failure_that_was_not_foretold_is_missed(plant, long_ago):
     foretell(plant, p30=0.1, p_90d=0.2, made_at=long_ago, cutoff_at=long_ago)
     fail(plant, long_ago + timedelta(days=20))
     outcome = close_and_score()
-    assert (outcome.outcome, outcome.brier_30d) == (Outcome.FALSE_NEGATIVE, pytest.approx(0.81))
+    assert (outcome.outcome, outcome.lead_time) == (Outcome.FALSE_NEGATIVE, None)
+    assert outcome.brier_30d == pytest.approx(0.81)
 
 
 def test_a_repair_for_another_reason_censors(plant, long_ago):
@@ -203,14 +204,21 @@ def test_a_failure_told_late_or_withdrawn_has_its_predictions_scored_again(plant
     foretell(plant, made_at=long_ago, cutoff_at=long_ago)
     assert close_and_score().outcome == Outcome.TRUE_NEGATIVE
     failure = fail(plant, long_ago + timedelta(days=20))
-    assert rescore_for_failure(failure) == 1
     score_predictions()
     assert PredictionOutcome.objects.get().outcome == Outcome.TRUE_POSITIVE
 
-    assert rescore_for_failure(failure) == 1
-    failure.delete()
+    withdraw_failure(failure=failure)
     score_predictions()
     assert PredictionOutcome.objects.get().outcome == Outcome.TRUE_NEGATIVE
+
+
+def test_a_failure_that_is_told_twice_has_its_predictions_scored_again_once(plant, long_ago):
+    foretell(plant, made_at=long_ago, cutoff_at=long_ago)
+    close_and_score()
+    for outcomes_due in (1, 0):
+        fail(plant, long_ago + timedelta(days=20))
+        assert PredictionOutcome.objects.due().count() == outcomes_due
+        score_predictions()
 
 
 def test_a_failure_outside_of_the_horizon_or_of_another_machine_changes_no_score(plant, long_ago):

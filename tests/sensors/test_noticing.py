@@ -145,6 +145,28 @@ def test_after_a_repair_the_detector_starts_anew_and_the_old_anomaly_is_over(pla
     assert DetectorState.objects.get().baseline_started_at == repaired_at
 
 
+def test_an_excursion_after_the_repair_goes_on_when_the_repair_is_told_late(plant, start):
+    post(plant.sensor, [2.0, 8.0], last_at=start)
+    detect_anomalies()
+    restart_baseline(equipment=plant.machine, started_at=start - timedelta(hours=3), reason="told late")
+    assert told() == [("limit", "H", 8.0, None)]
+    post(plant.sensor, [9.0], last_at=start + FIVE)
+    detect_anomalies()
+    assert told() == [("limit", "H", 9.0, None)]
+
+
+def test_a_late_reading_that_has_a_detector_start_anew_loses_none_of_its_memory(plant, start):
+    for minutes, value in ((0, 2.0), (60, 8.0)):
+        post(plant.sensor, [value], last_at=start + timedelta(minutes=minutes))
+    detect_anomalies()
+    restart_baseline(equipment=plant.machine, started_at=start - timedelta(hours=3), reason="told late")
+    post(plant.sensor, [2.0], last_at=start + timedelta(minutes=30))
+    detect_anomalies()
+    post(plant.sensor, [8.5], last_at=start + timedelta(minutes=65))
+    detect_anomalies()
+    assert told() == [("limit", "H", 8.5, None)]
+
+
 def test_a_repair_is_one_of_all_that_stands_below_the_machine(plant):
     below = make_plant(plant.organization, name="motor")
     below.machine.parent = plant.machine

@@ -153,5 +153,7 @@ def test_with_database_uses_the_database_that_the_environment_names():
 
 def test_with_database_names_a_command_that_does_not_exist(tmp_path: Path):
     done = supervise("with-database", "--", "no-such-command", environment={"TMPDIR": str(tmp_path)})
-    assert (done.returncode, done.stderr) == (1, "Cannot run no-such-command: No such file or directory.\n")
+    assert done.returncode == 1
+    # The reason depends on the folders that PATH names.
+    assert done.stderr.startswith("Cannot run no-such-command: ")
     assert list(tmp_path.iterdir()) == []

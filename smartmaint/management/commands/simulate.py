@@ -12,7 +12,9 @@ from smartmaint.demo.live import LivePlant, LiveStory
 from smartmaint.demo.logins import logins_path, read_logins
 from smartmaint.demo.narration import Narrator
 from smartmaint.demo.plant import RIVERSIDE, SEED
+from smartmaint.supervisor import web_address
 
+USUAL_ADDRESS = "http://localhost:8000"
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 UNITS = {sensor.key: sensor.unit for _, sensor in RIVERSIDE.sensors}
@@ -22,7 +24,11 @@ class Command(BaseCommand):
     help = "Posts live readings of the demo plant until Ctrl-C; within a minute an anomaly becomes a task."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--url", default="http://localhost:8000", help="where the web server is")
+        parser.add_argument(
+            "--url",
+            default=web_address() or USUAL_ADDRESS,
+            help="where the web server is (default %(default)s)",
+        )
         parser.add_argument("--key", default="", help="an API key (default: that of the demo)")
         parser.add_argument("--every", type=float, default=3.0, help="seconds between readings (default 3)")
 
