@@ -148,7 +148,7 @@ class TestLoadedDemo(TestCase):
         (silent,) = today.filter(status="not_possible")
         assert today.count() == 6
         assert silent.sensor.key == "chiller-2/discharge-pressure"
-        assert silent.not_possible_because.startswith("The newest reading is 72.")
+        assert silent.not_possible_because.endswith("hours old; after 3 hours it is too old.")
 
     def test_history_pages_nobody_and_came_in_requests_of_the_usual_size(self):
         batches = self.rows(ReadingBatch)
