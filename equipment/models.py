@@ -5,6 +5,7 @@ from typing import Self
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
+from django.utils.timezone import localtime
 from simple_history.models import HistoricalRecords
 
 from smartmaint import clock
@@ -258,4 +259,4 @@ class Failure(OrganizationOwned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.equipment.tag} {self.failure_mode.code} {self.failed_at:%Y-%m-%d %H:%M}"
+        return f"{self.equipment.tag} {self.failure_mode.code} {localtime(self.failed_at):%Y-%m-%d %H:%M}"

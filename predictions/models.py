@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.timezone import localtime
 
 from equipment.models import Verdict
 from sensors.models import Anomaly, Direction, Limit, Sensor
@@ -135,7 +136,9 @@ class Prediction(OrganizationOwned, PendingWork):
         ]
 
     def __str__(self) -> str:
-        return f"{self.sensor} {self.limit.get_level_display()}, {self.requested_at:%Y-%m-%d %H:%M}"
+        return (
+            f"{self.sensor} {self.limit.get_level_display()}, {localtime(self.requested_at):%Y-%m-%d %H:%M}"
+        )
 
     def probability_within(self, days: int) -> float | None:
         """P(failure) within 1, 7, 14, 30 or 90 days."""

@@ -18,16 +18,17 @@ class Fact:
     name: str
     label: str
     is_number: bool
+    choices: tuple[str, ...] = ()
 
 
 FACTS = {
     fact.name: fact
     for fact in (
-        Fact("kind", "kind (limit, profile)", is_number=False),
-        Fact("direction", "direction (high, low)", is_number=False),
-        Fact("level", "limit passed (LL, L, H, HH)", is_number=False),
+        Fact("kind", "kind (limit, profile)", is_number=False, choices=("limit", "profile")),
+        Fact("direction", "direction (high, low)", is_number=False, choices=("high", "low")),
+        Fact("level", "limit passed (LL, L, H, HH)", is_number=False, choices=("LL", "L", "H", "HH")),
         Fact("quantity", "quantity measured", is_number=False),
-        Fact("criticality", "criticality of the machine (A, B, C)", is_number=False),
+        Fact("criticality", "criticality of the machine (A, B, C)", is_number=False, choices=("A", "B", "C")),
         Fact("equipment_state", "state of the machine", is_number=False),
         Fact("score", "score of the detector (0 to 1)", is_number=True),
         Fact("duration_minutes", "minutes since it started", is_number=True),
@@ -76,6 +77,9 @@ def read_condition_value(fact: str, operator: Operator, text: str) -> float | st
     if not FACTS[fact].is_number:
         if operator in {Operator.AT_LEAST, Operator.BELOW}:
             raise ValueError(f"{FACTS[fact].label} is no number: compare it with is or is not.")
+        choices = FACTS[fact].choices
+        if choices and text.strip() not in choices:
+            raise ValueError(f"{FACTS[fact].label} is one of {', '.join(choices)}.")
         return text.strip()
     try:
         return float(text)

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.timezone import localtime
 from simple_history.models import HistoricalRecords
 
 from equipment.models import Equipment, FailureMode
@@ -210,4 +211,4 @@ class Booking(OrganizationOwned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.technician}, {self.period.lower:%Y-%m-%d %H:%M}"
+        return f"{self.technician}, {localtime(self.period.lower):%Y-%m-%d %H:%M}"

@@ -4,6 +4,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.timezone import localtime
 from simple_history.models import HistoricalRecords
 
 from equipment.models import Verdict
@@ -36,7 +37,7 @@ class Baseline(OrganizationOwned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.sensor} since {self.started_at:%Y-%m-%d %H:%M}"
+        return f"{self.sensor} since {localtime(self.started_at):%Y-%m-%d %H:%M}"
 
 
 class DetectorState(OrganizationOwned):
@@ -141,7 +142,7 @@ class Anomaly(OrganizationOwned, PendingWork):
         ]
 
     def __str__(self) -> str:
-        return f"{self.sensor} {self.get_kind_display()}, {self.started_at:%Y-%m-%d %H:%M}"
+        return f"{self.sensor} {self.get_kind_display()}, {localtime(self.started_at):%Y-%m-%d %H:%M}"
 
 
 class AnomalyFinding(OrganizationOwned):

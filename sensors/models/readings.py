@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.timezone import localtime
 
 from sensors.models.sensors import Sensor
 from smartmaint import clock
@@ -123,7 +124,7 @@ class ReadingBatch(OrganizationOwned, PendingWork):
         ]
 
     def __str__(self) -> str:
-        return f"batch {self.pk} of {self.received_at:%Y-%m-%d %H:%M:%S}"
+        return f"batch {self.pk} of {localtime(self.received_at):%Y-%m-%d %H:%M:%S}"
 
     @property
     def accepted(self) -> int:

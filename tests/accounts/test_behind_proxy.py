@@ -36,8 +36,8 @@ print(json.dumps(found))
 )
 def test_the_proxys_word_is_believed_and_never_the_clients(behind_proxy, expected):
     asked = json.dumps([NOBODY, ONE, FORGED, TWICE_FORGED])
-    environment = {
-        "PATH": os.environ["PATH"],
+    surroundings = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
+    environment = {name: os.environ[name] for name in surroundings if name in os.environ} | {
         "DJANGO_SETTINGS_MODULE": "smartmaint.settings",
         "SECRET_KEY": "x",
         "BEHIND_PROXY": behind_proxy,

@@ -234,6 +234,20 @@ def test_a_rule_that_could_never_be_read_is_refused(organization, fact, operator
         rule.full_clean()
 
 
+def test_a_rule_on_a_word_that_nothing_can_be_is_refused(organization):
+    rule = ValidationRule(
+        organization=organization,
+        name="x",
+        fact="kind",
+        operator="is",
+        value="nonsense",
+        adjustment=0,
+        reason="x",
+    )
+    with pytest.raises(ValidationError, match="one of limit, profile"):
+        rule.full_clean()
+
+
 @pytest.mark.parametrize(
     ("operator", "known", "expected"),
     [
