@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sensors.detection.excursions import Excursion
 from sensors.detection.limits import LimitSpec, Side, follow_limits
-from sensors.detection.profile import Profile, ProfileSettings, follow_profile, restart
+from sensors.detection.profile import Profile, ProfileSettings, follow_profile
 
 DETECTOR_VERSION = "1"
 
@@ -97,12 +97,6 @@ def detect(
         is_uncertain = (quality == _UNCERTAIN).tolist()
         touched += follow_profile(state.profile, times, values.tolist(), is_uncertain, settings.profile)
     return state, _snapshots(state, touched)
-
-
-def restart_baseline(state: DetectorState, at_us: int) -> tuple[DetectorState, list[Excursion]]:
-    """Forget the profile, as after a repair at `at_us`; limits go on. Returns what `detect` does."""
-    ended = restart(state.profile, at_us)
-    return state, _snapshots(state, [ended] if ended else [])
 
 
 def _snapshots(state: DetectorState, touched: list[Excursion]) -> list[Excursion]:

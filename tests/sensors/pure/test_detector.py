@@ -8,7 +8,6 @@ from sensors.detection.detector import (
     DetectorState,
     OtherVersion,
     detect,
-    restart_baseline,
 )
 from sensors.detection.limits import LimitSpec
 from sensors.detection.profile import ProfileSettings
@@ -169,15 +168,6 @@ def test_uncertain_readings_count_half(learned):
     values = values.copy()
     values[100:103] += 6.5
     assert watch(ts_us[:200], values[:200], state=DetectorState.from_bytes(stored), quality=1)[1] == []
-
-
-def test_a_restart_ends_the_open_excursion_and_learns_anew(learned):
-    stored, ts_us, values = learned
-    shifted = values + 20.0
-    state, (opened,) = watch(ts_us[:50], shifted[:50], state=DetectorState.from_bytes(stored))
-    state, (ended,) = restart_baseline(state, int(ts_us[50]))
-    assert (ended.excursion_id, ended.ended_us) == (opened.excursion_id, ts_us[50])
-    assert watch(ts_us[50 : 6 * DAY], shifted[50 : 6 * DAY], state=state)[1] == []
 
 
 def test_the_state_is_small(learned):
