@@ -9,12 +9,15 @@ from equipment.models import Criticality, Equipment, EquipmentClass, FailureMode
 from maintenance.models import (
     Certificate,
     MaintenancePolicy,
+    MaintenanceTask,
     Shift,
     Skill,
     StandardJob,
     StandardJobSkill,
+    TaskType,
     Technician,
 )
+from maintenance.services.tasks import create_task
 from predictions.models import Prediction
 from sensors.ingest.parsed import ParsedReadings
 from sensors.models import Level, Limit, Sensor
@@ -182,3 +185,15 @@ def foretell(plant: Plant, *, p7: float = 0.1, p30: float = 0.8, **fields: objec
         "explanation": {"words": "It rises."},
     }
     return Prediction.objects.create(**(usual | fields))
+
+
+def make_task(plant: Plant, manager: User, **fields: object) -> MaintenanceTask:
+    """A manager's own order on the plant's machine, approved and waiting for a booking."""
+    usual = {
+        "equipment": plant.machine,
+        "failure_mode": plant.failure_mode,
+        "type": TaskType.CORRECTIVE,
+        "title": "Change the bearing",
+        "created_by": manager,
+    }
+    return create_task(**(usual | fields))

@@ -7,27 +7,22 @@ from django.core.exceptions import ValidationError
 
 from equipment.models import Failure, FailureMode, Verdict
 from equipment.services import record_failure
-from maintenance.models import MaintenanceLog, TaskStatus, TaskType
+from maintenance.models import MaintenanceLog, TaskStatus
 from maintenance.services.completing import Finding, complete_task, correct_log
 from maintenance.services.proposing import propose_task
-from maintenance.services.tasks import Actor, approve_task, create_task, start_task
+from maintenance.services.tasks import approve_task, start_task
 from predictions.agents import score_predictions
 from predictions.models import Outcome, PredictionOutcome
 from sensors.models import Baseline
 from smartmaint import clock
-from tests.plants import foretell, make_plant
+from tests.plants import foretell, make_task
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
-@pytest.fixture
-def actor(manager):
-    return Actor(user=manager, is_manager=True)
+def actor(manager_actor):
+    return manager_actor
 
 
 @pytest.fixture
@@ -44,14 +39,7 @@ def foretold_task(plant, manager, actor):
 
 def order(plant, actor):
     """A manager's own order, being worked on by nobody who was booked."""
-    task = create_task(
-        equipment=plant.machine,
-        failure_mode=plant.failure_mode,
-        type=TaskType.CORRECTIVE,
-        title="Change the bearing",
-        created_by=actor.user,
-    )
-    return start_task(task=task, actor=actor)
+    return start_task(task=make_task(plant, actor.user), actor=actor)
 
 
 def test_a_task_without_a_technician_can_be_completed(plant, actor):

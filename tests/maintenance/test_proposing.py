@@ -17,11 +17,6 @@ from tests.plants import foretell, make_plant, set_policy
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
 def test_a_risk_below_the_policys_threshold_makes_no_task(plant):
     proposal = propose_task(foretell(plant, p30=0.49))
     assert (proposal.decision, proposal.task) == (Decision.LOW_RISK, None)

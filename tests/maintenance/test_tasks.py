@@ -1,20 +1,16 @@
 """The life of a task, and what completion hands back."""
 
 import threading
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from equipment.models import Failure, FailureMode, Verdict
-from maintenance.agents import schedule_tasks
-from maintenance.models import Absence, Booking, MaintenanceLog, MaintenanceTask, Shift, TaskStatus, TaskType
+from maintenance.models import Booking, MaintenanceLog, MaintenanceTask, TaskStatus
 from maintenance.models.tasks import TRANSITIONS
 from maintenance.services.completing import Finding, complete_task, correct_log
-from maintenance.services.scheduling import reassign_task
 from maintenance.services.tasks import (
     Actor,
     NotAllowed,
@@ -22,53 +18,15 @@ from maintenance.services.tasks import (
     approve_task,
     become,
     cancel_task,
-    create_task,
     hold_task,
     reject_task,
     start_task,
 )
 from sensors.models import Baseline
 from smartmaint import clock
-from tests.plants import make_plant, make_standard_job, make_technician
+from tests.plants import make_technician
 
 pytestmark = pytest.mark.django_db
-
-MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
-@pytest.fixture
-def manager_actor(manager):
-    return Actor(user=manager, is_manager=True)
-
-
-@pytest.fixture
-def technician_actor(plant):
-    return Actor(user=plant.technician.user, is_manager=False)
-
-
-def new_task(plant, manager, **fields):
-    usual = {
-        "equipment": plant.machine,
-        "failure_mode": plant.failure_mode,
-        "type": TaskType.CORRECTIVE,
-        "title": "Change the bearing",
-        "created_by": manager,
-    }
-    return create_task(**(usual | fields))
-
-
-@pytest.fixture
-def task(plant, manager):
-    """Approved, and booked with the plant's technician."""
-    task = new_task(plant, manager)
-    schedule_tasks()
-    task.refresh_from_db()
-    return task
 
 
 def finding(plant, verdict=Verdict.CONFIRMED_AS_PREDICTED, **more):
@@ -248,129 +206,6 @@ def test_cancelling_needs_a_reason_and_frees_the_technician(plant, task, manager
     cancelled = cancel_task(task=task, user=manager, reason="Machine was sold")
     assert cancelled.status == TaskStatus.CANCELLED
     assert Booking.objects.filter(is_active=True).count() == 0
-
-
-def test_all_skills_are_needed_not_any(organization, plant, manager):
-    job = make_standard_job(plant.failure_mode, skills=("vibration", "hydraulics"))
-    make_technician(organization, username="one-skill", skills=("vibration",))
-    task = new_task(plant, manager, standard_job=job)
-
-    schedule_tasks()
-    task.refresh_from_db()
-    assert task.technician is None
-    assert task.not_booked_because != ""
-    assert task.due_at > datetime.now(UTC) + timedelta(minutes=10)
-
-    able = make_technician(organization, username="both", skills=("vibration", "hydraulics"))
-    task.mark_due()
-    task.save()
-    schedule_tasks()
-    task.refresh_from_db()
-    assert (task.technician, task.not_booked_because) == (able, "")
-
-
-def test_waiting_for_a_technician_leaves_one_line_in_the_history(organization, plant, manager):
-    task = new_task(
-        plant, manager, standard_job=make_standard_job(plant.failure_mode, skills=("hydraulics",))
-    )
-    for _ in range(3):
-        MaintenanceTask.objects.update(due_at=datetime.now(UTC))
-        schedule_tasks()
-    assert task.history.count() == 2  # made, and why nobody is booked
-    task.refresh_from_db()
-    assert task.due_at > datetime.now(UTC) + timedelta(minutes=10)
-
-
-def test_a_task_that_is_started_without_a_booking_waits_for_none(organization, plant, manager, manager_actor):
-    task = new_task(
-        plant, manager, standard_job=make_standard_job(plant.failure_mode, skills=("hydraulics",))
-    )
-    schedule_tasks()
-    assert start_task(task=task, actor=manager_actor).not_booked_because == ""
-
-
-def test_an_expired_certificate_does_not_count(organization, plant, manager):
-    job = make_standard_job(plant.failure_mode, skills=("vibration",))
-    able = make_technician(organization, username="was-able", skills=("vibration",))
-    able.certificates.update(valid_until=clock.now().date() - timedelta(days=1))
-    task = new_task(plant, manager, standard_job=job)
-    schedule_tasks()
-    task.refresh_from_db()
-    assert task.technician is None
-
-
-def test_a_certificate_counts_until_the_end_of_its_last_day_where_the_plant_is(organization, plant, manager):
-    job = make_standard_job(plant.failure_mode, skills=("vibration",))
-    able = make_technician(organization, username="able", skills=("vibration",))
-    able.certificates.update(valid_until=MONDAY.date())
-    midnight = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)  # In Berlin.
-    with clock.frozen(midnight - timedelta(minutes=70)):
-        first, second = (new_task(plant, manager, standard_job=job) for _ in range(2))
-        schedule_tasks()
-        for task in (first, second):
-            task.refresh_from_db()
-        with pytest.raises(TaskRefused, match="lacks vibration on that day"):
-            reassign_task(
-                task=second, technician=able, starts_at=midnight - timedelta(minutes=30), user=manager
-            )
-    assert (first.technician, second.technician) == (able, None)
-    assert "a certificate for it runs out" in second.not_booked_because
-
-
-def test_nobody_is_booked_twice_at_once_or_while_away(plant, manager):
-    with clock.frozen(MONDAY):
-        away = DateTimeTZRange(MONDAY, MONDAY + timedelta(hours=5), "[)")
-        Absence.objects.create(organization=plant.organization, technician=plant.technician, period=away)
-        for _ in range(5):
-            new_task(plant, manager, duration_minutes=120)
-        schedule_tasks()
-    periods = sorted(Booking.objects.values_list("period", flat=True), key=lambda period: period.lower)
-    assert len(periods) == 5
-    assert periods[0].lower >= away.upper
-    assert all(earlier.upper <= later.lower for earlier, later in pairwise(periods))
-
-
-def test_work_stays_inside_the_shift(plant, manager):
-    Shift.objects.all().delete()
-    Shift.objects.create(
-        organization=plant.organization,
-        technician=plant.technician,
-        weekday=1,
-        starts_at="06:00",
-        ends_at="14:00",
-    )
-    with clock.frozen(MONDAY):
-        new_task(plant, manager)
-        schedule_tasks()
-    # Tuesday 06:00 in Berlin.
-    assert Booking.objects.get().period.lower == datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
-
-
-def test_an_overlapping_booking_is_refused_by_the_database(plant, task):
-    booking = Booking.objects.get()
-    other = MaintenanceTask.objects.get(pk=task.pk)
-    other.pk = None
-    other.save()
-    with pytest.raises(IntegrityError, match="booking_no_overlap"), transaction.atomic():
-        Booking.objects.create(
-            organization=plant.organization, task=other, technician=plant.technician, period=booking.period
-        )
-
-
-def test_a_manager_books_somebody_by_hand_and_hears_why_not(organization, plant, task, manager):
-    other = make_technician(organization, username="hand-picked")
-    later = clock.now() + timedelta(days=1)
-    booking = reassign_task(task=task, technician=other, starts_at=later, user=manager)
-    assert (booking.technician, booking.booked_by) == (other, manager)
-    assert Booking.objects.filter(is_active=True).get() == booking
-
-    second = new_task(plant, manager)
-    with pytest.raises(TaskRefused, match="has another job at that time"):
-        reassign_task(task=second, technician=other, starts_at=later + timedelta(minutes=30), user=manager)
-    job = make_standard_job(plant.failure_mode, skills=("hydraulics",))
-    third = new_task(plant, manager, standard_job=job)
-    with pytest.raises(TaskRefused, match="lacks hydraulics"):
-        reassign_task(task=third, technician=other, starts_at=later + timedelta(days=1), user=manager)
 
 
 def test_what_must_never_be_is_refused_by_the_database(task):
