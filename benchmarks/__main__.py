@@ -12,7 +12,7 @@ import django
 from smartmaint.supervisor import adopt_running_environment
 from tests.processes.product import RunningProduct, running_product
 
-SUBJECTS = ("loop_latency", "real_input")
+SUBJECTS = ("ingest", "loop_latency", "real_input")
 
 
 def main(arguments: list[str]) -> int:

@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Subquery
 from equipment.models import Equipment, Site
 from maintenance.models import MaintenanceTask
 from predictions.models import Prediction, PredictionQuerySet
-from sensors.models import Baseline, Limit, Sensor, SensorLatest
+from sensors.models import Anomaly, Baseline, Limit, Sensor, SensorLatest
 from sensors.models.sensors import LimitQuerySet
 from smartmaint.accounts.models import Organization
 
@@ -145,11 +145,15 @@ def count_worst_machines(organization: Organization, *, at_least: float) -> int:
 
 
 def sensors_of(machine: Equipment) -> list[Sensor]:
-    """A machine's active sensors with their limits and latest reading."""
+    """A machine's active sensors with their limits and latest reading, and the silence of those that are silent."""
     active_limits = Limit.objects.filter(is_active=True).select_related("failure_mode", "sensor")
+    silences = Anomaly.objects.open().filter(kind=Anomaly.Kind.NO_DATA)
     return list(
         Sensor.objects.active()
         .filter(equipment=machine)
         .select_related("latest")
-        .prefetch_related(Prefetch("limits", active_limits, to_attr="active_limits"))
+        .prefetch_related(
+            Prefetch("limits", active_limits, to_attr="active_limits"),
+            Prefetch("anomalies", silences, to_attr="silences"),
+        )
     )

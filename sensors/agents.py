@@ -7,13 +7,16 @@ from django.db.models import Min, Q
 
 from sensors import storage
 from sensors.models import Anomaly, ReadingBatch
+from sensors.services import retention
 from sensors.services.detection import detect_in_batches, keep_detections
 from sensors.services.judgement import judge_anomaly, validate_anomaly
+from sensors.services.silence import notice_silent_sensors
 from smartmaint.agents import agent
 from smartmaint.locks import session_lock
 from smartmaint.work import Tally, each, run_pending
 
 BUDGET_SECONDS = 5.0
+RETENTION_BUDGET_SECONDS = 60.0
 MONTHS_AHEAD = timedelta(days=62)
 
 
@@ -33,9 +36,9 @@ def detect_anomalies() -> Tally:
                 tally += run_pending(
                     ReadingBatch,
                     work=detect_in_batches,
-                    settle=keep_detections,
+                    settle_all=keep_detections,
                     order_by=("id",),
-                    batch_size=100,
+                    batch_size=500,
                     budget_seconds=remaining,
                     only=Q(organization_id=organization_id),
                 )
@@ -48,9 +51,22 @@ def validate_anomalies() -> Tally:
     return run_pending(Anomaly, work=each(judge_anomaly), settle=validate_anomaly)
 
 
+@agent(every=10)
+def notice_silence() -> Tally:
+    """Notice sensors from which nothing comes any more, and those that send again."""
+    return notice_silent_sensors()
+
+
 @agent(every=3600)
 def prepare_partitions() -> Tally:
     """Make the months to come before the first reading of one needs it: making one briefly locks the table."""
     now_us = storage.microseconds(datetime.now(UTC))
     storage.make_partitions(now_us, now_us + MONTHS_AHEAD // timedelta(microseconds=1))
     return Tally()
+
+
+@agent(every=600, alone=True)
+def drop_old_readings() -> Tally:
+    """Take away readings, and what is kept about them, that nobody keeps any longer."""
+    dropped = retention.drop_old_readings(budget_seconds=RETENTION_BUDGET_SECONDS)
+    return Tally(settled=dropped.parts + sum(dropped.rows.values()))

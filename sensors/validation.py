@@ -24,7 +24,12 @@ class Fact:
 FACTS = {
     fact.name: fact
     for fact in (
-        Fact("kind", "kind (limit, profile)", is_number=False, choices=("limit", "profile")),
+        Fact(
+            "kind",
+            "kind (limit, profile, no_data)",
+            is_number=False,
+            choices=("limit", "profile", "no_data"),
+        ),
         Fact("direction", "direction (high, low)", is_number=False, choices=("high", "low")),
         Fact("level", "limit passed (LL, L, H, HH)", is_number=False, choices=("LL", "L", "H", "HH")),
         Fact("quantity", "quantity measured", is_number=False),
@@ -35,6 +40,11 @@ FACTS = {
         Fact("good_share", "share of good readings in the past day (0 to 1)", is_number=True),
         Fact("jump_sigmas", "jump in standard deviations, when the past day was stable", is_number=True),
         Fact("hours_since_repair", "hours since the last repair", is_number=True),
+        Fact(
+            "silent_share",
+            "of no data: share of its sender's sensors that are silent (0 to 1)",
+            is_number=True,
+        ),
     )
 }
 
@@ -65,11 +75,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Confidence in [0, 1], the status that follows from it, and each reason with its adjustment."""
+    """Confidence in [0, 1], the status that follows from it, and each reason with its adjustment (None: a remark)."""
 
     confidence: float
     status: str
-    reasons: list[dict[str, float | str]]
+    reasons: list[dict[str, float | str | None]]
 
 
 def read_condition_value(fact: str, operator: Operator, text: str) -> float | str:
@@ -104,9 +114,17 @@ def holds(rule: Rule, facts: Mapping[str, FactValue]) -> bool:
 
 
 def judge(
-    facts: Mapping[str, FactValue], rules: Iterable[Rule], *, confirmed_before: int, false_before: int
+    facts: Mapping[str, FactValue],
+    rules: Iterable[Rule],
+    *,
+    confirmed_before: int,
+    false_before: int,
+    remarks: Iterable[str] = (),
 ) -> Judgement:
-    """Weigh rules and what people found before (same sensor, same kind), from the stated prior."""
+    """Weigh rules and what people found before (same sensor, same kind), from the stated prior.
+
+    Remarks stand among the reasons and weigh nothing.
+    """
     reasons: list[dict[str, float | str]] = [{"text": "Every anomaly starts here", "adjustment": PRIOR}]
     reasons += [{"text": rule.reason, "adjustment": rule.adjustment} for rule in rules if holds(rule, facts)]
     if confirmed_before:
@@ -124,7 +142,10 @@ def judge(
             }
         )
     confidence = round(min(max(sum(float(reason["adjustment"]) for reason in reasons), 0.0), 1.0), 4)
-    return Judgement(confidence=confidence, status=_status(confidence), reasons=reasons)
+    weightless: list[dict[str, float | str | None]] = [
+        {"text": remark, "adjustment": None} for remark in remarks
+    ]
+    return Judgement(confidence=confidence, status=_status(confidence), reasons=[*reasons, *weightless])
 
 
 def _status(confidence: float) -> str:

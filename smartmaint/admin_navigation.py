@@ -68,7 +68,11 @@ def _sensors() -> Item:
         _list("Sensors", "sensors", "sensors_sensor"),
         _list("Limits", "horizontal_rule", "sensors_limit"),
         _list("Validation rules", "rule", "sensors_validationrule"),
+        _list("Unknown sensors", "help", "sensors_unknownsensor"),
+        _list("Sensor aliases", "link", "sensors_sensoralias"),
         _list("Batches of readings", "inbox", "sensors_readingbatch"),
+        _list("Rejected readings", "block", "sensors_rejectedreading"),
+        _list("Ingest policy", "policy", "sensors_ingestpolicy"),
     )
 
 
@@ -85,10 +89,14 @@ def _plant() -> Item:
 
 def _organisation(request: HttpRequest) -> Item:
     items = [_list("Members", "group", "accounts_membership")]
+    if request.user.is_superuser or allows(request, Role.MANAGER):
+        items.append(_list("Senders", "cell_tower", "sensors_keyusage"))
     if request.user.is_superuser or allows(request, Role.ADMIN):
         items += [
             _list("API keys", "key", "accounts_apikey"),
             _list("What keys may post for", "lock", "equipment_keyrestriction"),
+            _list("How readings are named", "label", "sensors_sensornaming"),
+            _list("How much keys may send", "speed", "sensors_keyallowance"),
         ]
     return _group("Organisation", *items)
 

@@ -1,5 +1,7 @@
 """Logs on standard error: for people on a console, or one JSON object a line; both carry the request's or task's id."""
 
+from typing import Any
+
 import structlog
 
 SHARED_PROCESSORS = [
@@ -10,6 +12,23 @@ SHARED_PROCESSORS = [
 ]
 
 
+# Posted by the hundred a second, and each that is stored has its receipt: only those that fail are news.
+POSTED = (
+    "POST /api/v1/readings",
+    "POST /api/v2/write",
+    "POST /api/v1/telemetry",
+    "POST /api/v1/gateway/telemetry",
+)
+
+
+def drop_what_is_no_news(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A request is told of once, when it is finished; one that posted readings and was taken, not at all."""
+    is_taken = event["event"] == "request_finished" and event.get("code", 500) < 400
+    if event["event"] == "request_started" or (is_taken and str(event.get("request", "")).startswith(POSTED)):
+        raise structlog.DropEvent
+    return event
+
+
 def logging_config(*, style: str, level: str) -> dict:
     """Configure structlog and return Django's LOGGING; `style` is "console" or "json"."""
     if style not in {"console", "json"}:
@@ -17,6 +36,7 @@ def logging_config(*, style: str, level: str) -> dict:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            drop_what_is_no_news,
             *SHARED_PROCESSORS,
             structlog.processors.StackInfoRenderer(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,

@@ -103,6 +103,8 @@ DATABASES = {
 }
 # A host that does not answer is an answer too: 503, and the sender comes back.
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+# Only a pooler that hands out connections by transaction cannot have them.
+PREPARED_STATEMENTS = flag("PREPARED_STATEMENTS", True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Time is stored in UTC and shown in the organisation's zone.
@@ -163,6 +165,11 @@ ADMIN_SCRIPT_SOURCES = [SELF, UNSAFE_EVAL]
 
 # Requests: readings come in bodies larger than Django's default; the ingest view has its own limit of 10 MiB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024 + 1024
+
+# What a key may send where it has no allowance of its own; 0 is no limit. For so many seconds' worth may come at once.
+INGEST_REQUESTS_PER_S = float(os.environ.get("INGEST_REQUESTS_PER_S", "2000"))
+INGEST_READINGS_PER_S = float(os.environ.get("INGEST_READINGS_PER_S", "200000"))
+INGEST_BURST_S = float(os.environ.get("INGEST_BURST_S", "10"))
 
 # Static files, pages and plots.
 STATIC_URL = "static/"
@@ -249,6 +256,8 @@ WORK_BACKOFF_SECONDS = float(os.environ.get("WORK_BACKOFF_SECONDS", "30"))
 
 # Logs.
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+# Working the address out takes longer than checking a reading; the proxy's own log has it.
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 LOGGING = logging_config(
     style=os.environ.get("LOG_FORMAT", "console"), level=os.environ.get("LOG_LEVEL", "INFO").upper()
 )

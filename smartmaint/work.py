@@ -17,7 +17,7 @@ After `MAX_ATTEMPTS` a row is parked: a person sees why, and can have it tried a
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -99,6 +99,7 @@ class PendingWork(models.Model):
 Row = TypeVar("Row", bound=PendingWork)
 Work = Callable[[Sequence[Row]], Sequence[Any]]
 Settle = Callable[[Row, Any], None]
+SettleAll = Callable[[Sequence[Row], Sequence[Any]], None]
 
 
 @dataclass
@@ -119,7 +120,8 @@ def run_pending(
     model: type[Row],
     *,
     work: Work,
-    settle: Settle,
+    settle: Settle | None = None,
+    settle_all: SettleAll | None = None,
     order_by: Sequence[str] = ("due_at", "id"),
     batch_size: int = 50,
     budget_seconds: float = 5.0,
@@ -128,20 +130,31 @@ def run_pending(
     """Claim, work on and settle rows until none is due or the budget is spent.
 
     `work` takes the claimed rows and returns one result each, in the same order. `settle` writes one result; it runs
-    inside the row's transaction. `only` narrows the queue (say, to one organisation).
+    inside the row's transaction. `settle_all`, in its place, writes the results of all claimed rows in one transaction,
+    and when that fails, row by row. `only` narrows the queue (say, to one organisation).
     """
+    if settle_all is None:
+        assert settle is not None, "One of settle and settle_all writes the results."
+        settle_all = _settle_each(settle)
+        most_together = 1
+    else:
+        most_together = batch_size
     tally = Tally()
     deadline = time.monotonic() + budget_seconds
     while rows := claim(model, limit=batch_size, order_by=order_by, only=only):
-        for row, result in _work_on(rows, work):
-            if isinstance(result, Exception):
-                tally.failed += 1
-                _record_failure(row, result)
-            else:
-                _settle_one(row, result, settle, tally)
+        for done in _work_on(rows, work, most_together):
+            _settle(done, settle_all, tally)
         if time.monotonic() >= deadline:
             break
     return tally
+
+
+def _settle_each(settle: Settle) -> SettleAll:
+    def settle_all(rows: Sequence[Row], results: Sequence[Any]) -> None:
+        for row, result in zip(rows, results, strict=True):
+            settle(row, result)
+
+    return settle_all
 
 
 def each(work_on_one: Callable[[Row], Any]) -> Work:
@@ -177,18 +190,26 @@ def backoff(attempts: int) -> timedelta:
     return min(timedelta(seconds=settings.WORK_BACKOFF_SECONDS) * 2 ** (attempts - 1), MAX_BACKOFF)
 
 
-def _work_on(rows: Sequence[Row], work: Work) -> Iterator[tuple[Row, Any]]:
-    """Each row with its result. After a batch that failed, a row is settled before the next one is worked on."""
+Done = list[tuple[Row, Any]]
+
+
+def _work_on(rows: Sequence[Row], work: Work, most_together: int) -> Iterator[Done]:
+    """Rows with their results, up to `most_together` at once.
+
+    After a batch that failed, a row is settled before the next one is worked on.
+    """
     try:
         results = work(rows)
     except Exception as error:
         if len(rows) == 1:
-            yield rows[0], error
+            yield [(rows[0], error)]
             return
         for row in rows:
-            yield row, _attempt(lambda one: work([one])[0], row)
+            yield [(row, _attempt(lambda one: work([one])[0], row))]
     else:
-        yield from zip(rows, results, strict=True)
+        done = list(zip(rows, results, strict=True))
+        for begin in range(0, len(done), most_together):
+            yield done[begin : begin + most_together]
 
 
 def _attempt(work_on_one: Callable[[Row], Any], row: Row) -> Any:
@@ -198,38 +219,61 @@ def _attempt(work_on_one: Callable[[Row], Any], row: Row) -> Any:
         return error
 
 
-def _settle_one(row: Row, result: Any, settle: Settle, tally: Tally) -> None:
+def _settle(done: Done, settle_all: SettleAll, tally: Tally) -> None:
+    """Settle what was done in one transaction; where that fails, each row in its own."""
+    good = [(row, result) for row, result in done if not isinstance(result, Exception)]
+    for row, result in done:
+        if isinstance(result, Exception):
+            tally.failed += 1
+            _record_failure(row, result)
+    if not good:
+        return
     try:
-        with transaction.atomic(durable=True):
-            locked = _lock_own_claim(row)
-            if locked is None:
-                tally.overtaken += 1
-                return
-            locked.due_at, locked.last_error = None, ""
-            locked.save_queue_columns()
-            settle(locked, result)
+        settled = _settle_together(good, settle_all)
     except Exception as error:
-        tally.failed += 1
-        _record_failure(row, error)
+        if len(good) > 1:
+            for one in good:
+                _settle([one], settle_all, tally)
+        else:
+            tally.failed += 1
+            _record_failure(good[0][0], error)
     else:
-        tally.settled += 1
+        tally.settled += settled
+        tally.overtaken += len(good) - settled
 
 
-def _lock_own_claim(row: Row) -> Row | None:
-    """Lock the row again; None when it was settled, marked anew or claimed by somebody else since.
+def _settle_together(done: Done, settle_all: SettleAll) -> int:
+    """Returns how many were settled; the rest was overtaken."""
+    with transaction.atomic(durable=True):
+        locked = _lock_own_claims([row for row, _ in done])
+        own = [(locked[row.pk], result) for row, result in done if row.pk in locked]
+        if own:
+            rows, results = zip(*own, strict=True)
+            for row in rows:
+                row.due_at, row.last_error = None, ""
+            type(rows[0])._default_manager.filter(pk__in=locked).update(due_at=None, last_error="")
+            settle_all(rows, results)
+    return len(own)
+
+
+def _lock_own_claims(rows: Sequence[Row]) -> dict[Any, Row]:
+    """Lock rows again, by primary key; without those settled, marked anew or claimed by somebody else since.
 
     Marking a row anew starts its attempts from nothing, so these alone do not tell one claim from another; the due time
     that a claim sets does.
     """
-    locked = type(row)._default_manager.select_for_update(no_key=True, of=("self",))
-    return cast(Row | None, locked.filter(pk=row.pk, due_at=row.due_at, attempts=row.attempts).first())
+    claims = {row.pk: (row.due_at, row.attempts) for row in rows}
+    locked = type(rows[0])._default_manager.select_for_update(no_key=True, of=("self",))
+    return {
+        row.pk: row
+        for row in cast(Iterable[Row], locked.filter(pk__in=claims).order_by("pk"))
+        if claims[row.pk] == (row.due_at, row.attempts)
+    }
 
 
 def _record_failure(row: Row, error: Exception) -> None:
     log.error("work_failed", queue=row._meta.label, row=row.pk, attempts=row.attempts, exc_info=error)
     with transaction.atomic(durable=True):
-        locked = _lock_own_claim(row)
-        if locked is None:
-            return
-        locked.put_back(f"{type(error).__name__}: {error}")
-        locked.save_queue_columns()
+        for locked in _lock_own_claims([row]).values():
+            locked.put_back(f"{type(error).__name__}: {error}")
+            locked.save_queue_columns()

@@ -19,7 +19,7 @@ from maintenance.models import (
 )
 from maintenance.services.tasks import create_task
 from predictions.models import Prediction
-from sensors.ingest.parsed import ParsedReadings
+from sensors.ingest.parsed import from_columns
 from sensors.models import Level, Limit, Sensor
 from sensors.services.ingest import Receipt, ingest_readings
 from sensors.storage import microseconds
@@ -148,16 +148,12 @@ def post(
     step_us = interval // timedelta(microseconds=1)
     return ingest_readings(
         organization=sensor.organization,
-        parsed=ParsedReadings(
-            index=np.arange(count, dtype=np.int64),
-            sensor_keys=np.array([sensor.key] * count, dtype=object),
+        parsed=from_columns(
+            keys=[sensor.key] * count,
             ts_us=last_us - step_us * np.arange(count - 1, -1, -1, dtype=np.int64),
-            values=np.array(values, dtype=np.float64),
-            quality=np.full(count, quality, dtype=np.int8),
-            units=np.array([None] * count, dtype=object),
+            values=values,
+            quality=[quality] * count,
             historical=historical,
-            received=count,
-            refusals=[],
         ),
     )
 

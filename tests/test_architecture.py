@@ -24,6 +24,7 @@ KNOW_ALL_APPS = {
 LAYERS = [
     {"models"},
     {"services"},
+    {"bridge"},
     {"agents", "receivers", "views", "api", "admin", "forms", "urls", "management", "scoped_admin"},
 ]
 PURE = [

@@ -51,8 +51,9 @@ def scene(django_db_setup, django_db_blocker) -> Iterator[Scene]:
         override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]),
         undone(),
     ):
-        own = build_world(name="Northwind", first_id=OWN_IDS, sensor="pump-7")
         foreign = build_world(name="Faraway", first_id=FOREIGN_IDS, sensor="compressor-3")
+        # Last, so that rows which a visit makes have ids that are not taken for foreign ones.
+        own = build_world(name="Northwind", first_id=OWN_IDS, sensor="pump-7")
         mark_texts(foreign)
         logging.disable()
         yield Scene(own, foreign, Evidence(foreign=foreign, own=own), every_address(), {})

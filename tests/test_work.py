@@ -21,7 +21,6 @@ def rows(organization):
                 updated=0,
                 unchanged=0,
                 rejected=0,
-                spans={},
             )
             for _ in range(count)
         ]

@@ -1,6 +1,7 @@
 """The part of a story that the machine tells by itself: readings, anomalies, judgements, predictions."""
 
 from django.db.models import F, Q, QuerySet
+from django.utils.text import capfirst
 
 from maintenance.models import Decision
 from maintenance.story.entries import Cause, Entry, Kind, Place
@@ -12,6 +13,7 @@ from maintenance.wording import (
 )
 from predictions.models import Prediction, PredictionStatus, Trigger
 from sensors.models import Anomaly, AnomalyStatus, ReadingBatch
+from sensors.wording import silence_in_words
 
 Machines = dict[int, str]
 _JUDGEMENT_LEVEL = {
@@ -67,7 +69,7 @@ def anomalies(machines: Machines, start: Place | None, most: int) -> list[Entry]
             words=_peak(anomaly),
             level="medium",
             machine=machines[anomaly.sensor.equipment_id],
-            because=Cause("readings that arrived", _batch_place(anomaly.batch)),
+            because=anomaly.batch and Cause("readings that arrived", _batch_place(anomaly.batch)),
         )
         for anomaly in newest(_anomalies(machines), Kind.ANOMALY, "detected_at", start, most)
     ]
@@ -78,12 +80,16 @@ def anomaly_place(anomaly: Anomaly) -> Place:
 
 
 def _excursion(anomaly: Anomaly) -> str:
+    if anomaly.kind == Anomaly.Kind.NO_DATA:
+        return "is silent"
     if anomaly.limit is None:
         return f"is unusually {anomaly.direction}"
     return f"is beyond its {anomaly.limit.get_level_display()} limit"
 
 
 def _peak(anomaly: Anomaly) -> str:
+    if anomaly.kind == Anomaly.Kind.NO_DATA:
+        return f"{capfirst(silence_in_words(anomaly))}."
     unit = anomaly.sensor.unit
     against = "the limit is" if anomaly.limit else "its own past would have"
     span = f"since {in_words(anomaly.started_at)}"

@@ -115,10 +115,10 @@ def read_history(sensor: Sensor, *, since: datetime, until: datetime) -> tuple[n
     """
     raw_from = max(since, (until - RAW).replace(minute=0, second=0, microsecond=0))
     whole_hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    rollups = HourlyRollup.objects.filter(sensor=sensor, hour__gte=whole_hour, hour__lt=raw_from)
+    rollups = HourlyRollup.objects.filter(sensor=sensor, started_at__gte=whole_hour, started_at__lt=raw_from)
     hours = [
         (storage.microseconds(hour), mean)
-        for hour, mean in rollups.order_by("hour").values_list("hour", "mean")
+        for hour, mean in rollups.order_by("started_at").values_list("started_at", "mean")
     ]
     # `after` leaves its own moment out, and so does the last rollup: a reading on the hour belongs to this part.
     just_before = raw_from - timedelta(microseconds=1) if raw_from > since else since

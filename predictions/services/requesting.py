@@ -17,8 +17,11 @@ PERIODIC_BATCH = 500
 
 @transaction.atomic
 def request_prediction(*, anomaly: Anomaly) -> list[Prediction]:
-    """Ask for a prediction of every failure limit of a credible anomaly's sensor: one waits per limit, never two."""
-    if anomaly.status != AnomalyStatus.CREDIBLE:
+    """Ask for a prediction of every failure limit of a credible anomaly's sensor: one waits per limit, never two.
+
+    Silence asks for none: there is nothing new to forecast from.
+    """
+    if anomaly.status != AnomalyStatus.CREDIBLE or anomaly.kind == Anomaly.Kind.NO_DATA:
         return []
     return _request(sensor=anomaly.sensor, trigger=Trigger.ANOMALY, anomaly=anomaly)
 

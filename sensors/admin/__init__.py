@@ -2,6 +2,26 @@
 
 from sensors.admin.anomalies import AnomalyAdmin, ValidationRuleAdmin
 from sensors.admin.batches import ReadingBatchAdmin
+from sensors.admin.naming import SensorNamingAdmin
+from sensors.admin.policies import IngestPolicyAdmin
+from sensors.admin.rejected import RejectedReadingAdmin
 from sensors.admin.sensors import LimitAdmin, SensorAdmin
+from sensors.admin.unknown import SensorAliasAdmin, UnknownSensorAdmin
+from sensors.admin.usage import KeyAllowanceAdmin, KeyUsageAdmin, show_usage_on_keys
 
-__all__ = ["AnomalyAdmin", "LimitAdmin", "ReadingBatchAdmin", "SensorAdmin", "ValidationRuleAdmin"]
+__all__ = [
+    "AnomalyAdmin",
+    "IngestPolicyAdmin",
+    "KeyAllowanceAdmin",
+    "KeyUsageAdmin",
+    "LimitAdmin",
+    "ReadingBatchAdmin",
+    "RejectedReadingAdmin",
+    "SensorAdmin",
+    "SensorAliasAdmin",
+    "SensorNamingAdmin",
+    "UnknownSensorAdmin",
+    "ValidationRuleAdmin",
+]
+
+show_usage_on_keys()

@@ -1,5 +1,6 @@
 """What was noticed and how it was judged; a manager settles what the rules could not."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -15,6 +16,7 @@ from unfold.enums import ActionVariant
 from sensors.models import Anomaly, AnomalyStatus, ValidationRule
 from sensors.services.judgement import AlreadySettled, settle_anomaly
 from sensors.unit_signs import with_unit
+from sensors.wording import silence_in_words
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedHistoryAdmin, WorkQueueAdmin
 from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
@@ -84,19 +86,26 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
 
     @admin.display(description="what")
     def what(self, anomaly: Anomaly) -> str:
+        if anomaly.kind == Anomaly.Kind.NO_DATA:
+            return silence_in_words(anomaly)
         return f"{anomaly.get_kind_display()}, too {anomaly.direction}"
 
     @admin.display(description="ended")
     def ended(self, anomaly: Anomaly) -> str:
         return localize(localtime(anomaly.ended_at)) if anomaly.ended_at else "still going on"
 
-    @admin.display(description="peak")
-    def peak(self, anomaly: Anomaly) -> str:
-        return with_unit(anomaly.peak_value, anomaly.sensor.unit)
+    @admin.display(description="peak", empty_value="")
+    def peak(self, anomaly: Anomaly) -> str | None:
+        value = anomaly.peak_value
+        return None if value is None else with_unit(value, anomaly.sensor.unit)
 
     @admin.display(description="expected")
     def expected(self, anomaly: Anomaly) -> str:
         return with_unit(anomaly.expected_value, anomaly.sensor.unit)
+
+    @admin.display(description="last reading measured at")
+    def last_measured_at(self, anomaly: Anomaly) -> datetime:
+        return anomaly.peak_at
 
     @admin.display(description="distance from normal (0 to 1)")
     def distance(self, anomaly: Anomaly) -> str:
@@ -116,6 +125,14 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
             return "not judged yet"
         return render_to_string("admin/sensors/reasons.html", {"anomaly": anomaly})
 
+    def get_fieldsets(self, request: HttpRequest, obj: Anomaly | None = None) -> Any:
+        """Silence has no peak, no limit, and nothing that brought it."""
+        first, *others = super().get_fieldsets(request, obj)
+        if obj is None or obj.kind != Anomaly.Kind.NO_DATA:
+            return [first, *others]
+        fields = [("sensor", "machine"), "what", ("started_at", "ended"), ("last_measured_at", "detected_at")]
+        return [(first[0], {"fields": fields}), *others]
+
     def has_settle_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self.may(request, Role.MANAGER)
 
@@ -134,9 +151,13 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
         variant=ActionVariant.PRIMARY,
     )
     def settle_as_credible(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        anomaly = self.own_row(request, object_id)
+        is_silence = anomaly.kind == Anomaly.Kind.NO_DATA
         question = Question(
             title="This is credible",
-            words="A prediction is made from it, and maybe a task.",
+            words="The sensor or its gateway wants mending. It ends by itself when data comes back."
+            if is_silence
+            else "A prediction is made from it, and maybe a task.",
             submit="It is credible",
         )
         return self._settle(request, object_id, question, is_credible=True)

@@ -54,5 +54,5 @@ class ReadingBatchAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
 
     @admin.display(description="sensors")
     def sensors(self, batch: ReadingBatch) -> str:
-        keys = Sensor.objects.filter(pk__in=batch.spans, organization=batch.organization_id)
+        keys = Sensor.objects.filter(pk__in=batch.sensor_ids, organization=batch.organization_id)
         return ", ".join(keys.values_list("key", flat=True))

@@ -1,27 +1,206 @@
-"""POST /api/v1/readings: parse, call the service, answer as clients expect it."""
+"""POST /api/v1/readings, and what every way of posting readings shares: read, parse, charge, ingest, answer."""
 
-from io import BytesIO
-from typing import BinaryIO
+import json as jsonlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import UnsupportedMediaType
-from rest_framework.parsers import BaseParser
-from rest_framework.request import Request
-from rest_framework.response import Response
+from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, PermissionDenied
 from rest_framework.views import APIView
 
 from sensors.ingest.body import BrokenEncoding, TooLarge, UnsupportedEncoding, read_body
-from sensors.ingest.formats import json as json_format
-from sensors.ingest.parsed import MalformedBody, TooManyReadings
+from sensors.ingest.formats import csv, json, ndjson, senml
+from sensors.ingest.parsed import MalformedBody, ParsedReadings, TooManyReadings
+from sensors.services import metering
 from sensors.services.ingest import Receipt, ingest_readings
-from smartmaint.accounts.access import organization_of
+from smartmaint.accounts.api import CHALLENGE, authenticate_request, require_scope
 from smartmaint.accounts.models import ApiKey, Scope
-from smartmaint.problems import problem
+from smartmaint.problems import problem, problem_of
 
 ERRORS_SHOWN = 100
+
+# The formats of POST /api/v1/readings by content type; JSON is what a body without one is taken for.
+FORMATS: dict[str, Any] = {
+    media_type: module for module in (json, ndjson, senml, csv) for media_type in module.MEDIA_TYPES
+}
+
+
+class RefusedRequest(Exception):
+    """A request that is refused as a whole: an HTTP status, a stable code, and words for a person."""
+
+    def __init__(self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
+
+
+class IngestView(APIView):
+    """A way to post readings by key. Subclasses parse the body, and answer in their protocol's own shape.
+
+    Its requests come by the hundred a second, so it does by itself the little of REST framework's handling that they
+    need; of the framework it has the schema.
+    """
+
+    required_scope = Scope.INGEST
+
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        self.api_key: ApiKey | None = None
+        try:
+            if request.method == "OPTIONS":
+                return HttpResponse(headers={"Allow": "POST, OPTIONS"})
+            if request.method != "POST":
+                raise MethodNotAllowed(str(request.method))
+            self.api_key = self.authenticate(request)
+            return self.post(request)
+        except RefusedRequest as refused:
+            if self.api_key is not None:
+                metering.count_refused_request(self.api_key, refused.code)
+            return self.refuse(refused)
+        except Exception as error:
+            response = problem_of(error)
+            if response is None:
+                raise
+            return self.refuse(_as_refused(response, error))
+
+    def authenticate(self, request: HttpRequest) -> ApiKey:
+        """The key of the request, with the scope to post; raises DRF's exceptions."""
+        api_key = authenticate_request(request)
+        if api_key is None and request.user.is_authenticated:
+            raise PermissionDenied("This is for programs: use a key.", code="key_only")
+        if api_key is None:
+            missing = NotAuthenticated("Send a key: Authorization: Bearer <key>.")
+            missing.auth_header = CHALLENGE
+            raise missing
+        require_scope(api_key, self.required_scope)
+        return api_key
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return self.receive(request)
+
+    def receive(self, request: HttpRequest) -> HttpResponse:
+        """Store what is posted. Raises RefusedRequest, and what `problem_of` knows."""
+        api_key = cast(ApiKey, self.api_key)
+        parse = self.parser(request, api_key)
+        try:
+            metering.require_room(api_key)
+            parsed = parse(body_of(request))
+        except TooManyReadings as error:
+            raise RefusedRequest(413, error.code, error.detail) from error
+        except MalformedBody as error:
+            raise RefusedRequest(400, "malformed", error.detail) from error
+        except metering.OverLimit as error:
+            raise _over_limit(error) from error
+        try:
+            metered = metering.charge(api_key, readings=parsed.received)
+        except metering.OverLimit as error:
+            raise _over_limit(error) from error
+        if is_true(request, "historical"):
+            parsed = replace(parsed, historical=True)
+        receipt = ingest_readings(
+            organization=api_key.organization,
+            parsed=parsed,
+            api_key=api_key,
+            all_or_nothing=is_true(request, "atomic"),
+            format=self.format_name(request),
+        )
+        if receipt.batch is None and receipt.refusals:
+            metering.count_refused_request(api_key, "all_refused")
+        response = self.answer(receipt)
+        for name, value in metered.headers.items():
+            response[name] = value
+        return response
+
+    def parser(self, request: HttpRequest, api_key: ApiKey) -> Callable[[bytes], ParsedReadings]:
+        """What turns the body into readings; it may raise MalformedBody and TooManyReadings. Raises RefusedRequest."""
+        raise NotImplementedError
+
+    def format_name(self, request: HttpRequest) -> str:
+        """The format's name for people."""
+        raise NotImplementedError
+
+    def answer(self, receipt: Receipt) -> HttpResponse:
+        """200 when all was stored or held, 207 when some was refused, 422 when nothing was stored."""
+        return receipt_answer(receipt)
+
+    def refuse(self, refused: RefusedRequest) -> HttpResponse:
+        """The answer to a request that is refused as a whole, in this protocol's shape."""
+        return problem(refused.status, refused.code, refused.detail, headers=refused.headers)
+
+
+def is_true(request: HttpRequest, name: str) -> bool:
+    """Whether the query string says yes to that."""
+    return request.GET.get(name, "").lower() in {"1", "true"}
+
+
+def _over_limit(error: metering.OverLimit) -> RefusedRequest:
+    return RefusedRequest(429, "rate_limited", str(error), headers=error.headers)
+
+
+def body_of(request: HttpRequest) -> bytes:
+    """The body, unpacked and bounded; raises RefusedRequest."""
+    encoding = request.headers.get("Content-Encoding", "")
+    try:
+        body = read_body(_stream(request), encoding=encoding)
+    except UnsupportedEncoding as error:
+        raise RefusedRequest(415, "unsupported_encoding", str(error)) from error
+    except TooLarge as error:
+        raise RefusedRequest(413, "too_large", str(error)) from error
+    except BrokenEncoding as error:
+        raise RefusedRequest(400, "malformed", str(error)) from error
+    except OSError as error:
+        raise RefusedRequest(400, "malformed", "The body broke off.") from error
+    # The server hands on what came when the client was cut off: half a last line may look whole.
+    if not encoding and len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
+        raise RefusedRequest(400, "malformed", "The body broke off.")
+    return body
+
+
+def _stream(request: HttpRequest) -> BinaryIO:
+    """The body to be read. One sent in chunks tells no length, and Django would take it for empty."""
+    if "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+        return cast(BinaryIO, request)
+    if not request.META.get("wsgi.input_terminated"):
+        raise RefusedRequest(
+            411, "length_required", "Send the Content-Length: this server cannot read a body in chunks."
+        )
+    return request.META["wsgi.input"]
+
+
+def _as_refused(response: JsonResponse, error: Exception) -> RefusedRequest:
+    """A problem of REST framework's or the database's, for the answer in a protocol's own shape."""
+    body = jsonlib.loads(response.content)
+    headers = {name: response[name] for name in ("WWW-Authenticate", "Retry-After") if name in response}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = "POST, OPTIONS"
+    return RefusedRequest(response.status_code, body["code"], body["detail"], headers=headers)
+
+
+def receipt_answer(receipt: Receipt) -> HttpResponse:
+    """The receipt as JSON: 200 when all was stored or held, 207 when some was refused, 422 when nothing was stored."""
+    kept = receipt.batch is not None and receipt.accepted + receipt.held > 0
+    counts = {
+        "batch": receipt.batch.pk if receipt.batch else None,
+        "received": receipt.received,
+        "accepted": receipt.accepted if kept else 0,
+        "inserted": receipt.inserted,
+        "updated": receipt.updated,
+        "unchanged": receipt.unchanged,
+        "held": receipt.held,
+        "rejected": receipt.rejected if kept else receipt.received,
+    }
+    if not receipt.refusals:
+        return JsonResponse(counts)
+    errors = [
+        {"index": refusal.index, "code": refusal.code, "detail": refusal.detail}
+        for refusal in receipt.refusals[:ERRORS_SHOWN]
+    ]
+    if kept:
+        return JsonResponse(counts | {"errors": errors}, status=207)
+    return problem(422, "all_refused", "Nothing was stored.", **counts, errors=errors)
 
 
 class ReadingBody(serializers.Serializer):
@@ -52,39 +231,28 @@ class ReceiptBody(serializers.Serializer):
     inserted = serializers.IntegerField()
     updated = serializers.IntegerField()
     unchanged = serializers.IntegerField()
+    held = serializers.IntegerField(help_text="Kept in the inbox until their sensor is known.")
     rejected = serializers.IntegerField()
     errors = RowError(many=True, required=False, help_text="The first 100 refusals.")
 
 
-class LengthRequired(Exception):
-    """The body comes in chunks, and nothing tells where it ends."""
-
-
-class PassThrough(BaseParser):
-    """Hands the body on as a stream: the format parses it, not DRF."""
-
-    media_type = "application/json"
-
-    def parse(
-        self, stream: BinaryIO, media_type: str | None = None, parser_context: dict | None = None
-    ) -> BinaryIO:
-        return stream
-
-
-class ReadingsView(APIView):
-    parser_classes = [PassThrough]
-    required_scope = Scope.INGEST
-
+class ReadingsView(IngestView):
     @extend_schema(
         operation_id="post_readings",
         tags=["readings"],
-        request=ReadingsBody,
-        parameters=[OpenApiParameter("atomic", bool, description="All readings or none.")],
+        request={
+            media_type: ReadingsBody if media_type == "application/json" else bytes for media_type in FORMATS
+        },
+        parameters=[
+            OpenApiParameter("atomic", bool, description="All readings or none."),
+            OpenApiParameter("historical", bool, description="Old data: stored, but pages nobody."),
+        ],
         responses={200: ReceiptBody, 207: ReceiptBody, 422: ReceiptBody},
         examples=[
             OpenApiExample(
                 "one reading",
                 request_only=True,
+                media_type="application/json",
                 value={
                     "readings": [
                         {
@@ -98,66 +266,22 @@ class ReadingsView(APIView):
             )
         ],
     )
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Store readings. The same reading twice is stored once; 2xx means that it is committed."""
-        api_key: ApiKey = request.auth
-        try:
-            body = read_body(self.stream(request), encoding=request.headers.get("Content-Encoding", ""))
-            zone = ZoneInfo(api_key.time_zone) if api_key.time_zone else None
-            parsed = json_format.parse(body, zone=zone)
-        except LengthRequired as error:
-            return problem(411, "length_required", str(error))
-        except UnsupportedEncoding as error:
-            return problem(415, "unsupported_encoding", str(error))
-        except TooLarge as error:
-            return problem(413, "too_large", str(error))
-        except TooManyReadings as error:
-            return problem(413, error.code, error.detail)
-        except (BrokenEncoding, MalformedBody) as error:
-            return problem(400, "malformed", str(error))
-        except OSError:
-            return problem(400, "malformed", "The body broke off.")
-        all_or_nothing = request.query_params.get("atomic", "").lower() in {"1", "true"}
-        receipt = ingest_readings(
-            organization=organization_of(request),
-            parsed=parsed,
-            api_key=api_key,
-            all_or_nothing=all_or_nothing,
+        return self.receive(request)
+
+    def parser(self, request: HttpRequest, api_key: ApiKey) -> Callable[[bytes], ParsedReadings]:
+        return partial(
+            self._format(request).parse, zone=ZoneInfo(api_key.time_zone) if api_key.time_zone else None
         )
-        return answer(receipt)
 
-    def stream(self, request: Request) -> BinaryIO:
-        """The body to be read. One sent in chunks tells no length, and Django and DRF would take it for empty.
+    def format_name(self, request: HttpRequest) -> str:
+        return self._format(request).NAME
 
-        Raises LengthRequired where the server does not mark the end of such a body: reading it would wait for ever.
-        """
-        if "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
-            return request.data or BytesIO()  # DRF makes an empty dict of an empty body
-        if self.get_content_negotiator().select_parser(request, request.parsers) is None:
-            raise UnsupportedMediaType(request.content_type)
-        if not request.META.get("wsgi.input_terminated"):
-            raise LengthRequired("Send the Content-Length: this server cannot read a body in chunks.")
-        return request.META["wsgi.input"]
-
-
-def answer(receipt: Receipt) -> HttpResponse:
-    """200 when all was stored, 207 when some was refused, 422 when nothing was stored."""
-    is_stored = receipt.batch is not None
-    counts = {
-        "batch": receipt.batch.pk if receipt.batch else None,
-        "received": receipt.received,
-        "accepted": receipt.accepted if is_stored else 0,
-        "inserted": receipt.inserted,
-        "updated": receipt.updated,
-        "unchanged": receipt.unchanged,
-        "rejected": receipt.rejected if is_stored else receipt.received,
-    }
-    if not receipt.refusals:
-        return Response(counts)
-    errors = [
-        {"index": refusal.index, "code": refusal.code, "detail": refusal.detail}
-        for refusal in receipt.refusals[:ERRORS_SHOWN]
-    ]
-    if is_stored:
-        return Response(counts | {"errors": errors}, status=207)
-    return problem(422, "all_refused", "Nothing was stored.", **counts, errors=errors)
+    def _format(self, request: HttpRequest) -> Any:
+        media_type = request.content_type or "application/json"
+        if media_type not in FORMATS:
+            raise RefusedRequest(
+                415, "unsupported_media_type", f'The content type "{media_type}" is not understood.'
+            )
+        return FORMATS[media_type]

@@ -1,21 +1,33 @@
 """Sensors, readings by range, and anomalies; of the caller's own organisation."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from django.db.models import QuerySet
+from django.http import Http404, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.dateparse import parse_datetime
+from django.utils.http import content_disposition_header
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.generics import ListAPIView, RetrieveAPIView
-from rest_framework.pagination import CursorPagination
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
-from sensors.api.serializers import AnomalySerializer, ReadingSerializer, SensorSerializer
-from sensors.models import Anomaly, AnomalyStatus, Reading, Sensor
+from sensors.api.reading_text import Wanted, csv_text, json_text
+from sensors.api.serializers import AnomalySerializer, ReadingsOfSensor, SensorSerializer
+from sensors.models import Anomaly, AnomalyStatus, Sensor
+from sensors.services.reading_back import Resolution, choose_resolution
 from smartmaint.accounts.access import organization_of
 from smartmaint.accounts.models import Role, Scope
+
+INSTANT = timedelta(microseconds=1)
+# Moments beyond these are taken for these: no reading lies there, and every calendar can count from them.
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+LARGEST_LIMIT = 1_000_000_000
 
 
 class SensorList(ListAPIView):
@@ -37,40 +49,83 @@ class SensorDetail(RetrieveAPIView):
         return sensors_of(self.request)
 
 
-class ReadingPages(CursorPagination):
-    """By time, so that a page stays the same while readings come in."""
+class ReadingFormats(DefaultContentNegotiation):
+    """What is not offered is refused in words, where DRF would say that there is nothing at this address."""
 
-    ordering = "ts"
-    page_size = 1_000
-    page_size_query_param = "limit"
-    max_page_size = 10_000
+    def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> list[BaseRenderer]:
+        there = list(renderers)
+        try:
+            return super().filter_renderers(there, format)
+        except Http404:
+            offered = " or ".join(renderer.format for renderer in there)
+            raise ValidationError({"format": f"Choose {offered}."}) from None
+
+
+class CsvRenderer(BaseRenderer):
+    """Names CSV to the content negotiation; the lines are written by `reading_text`."""
+
+    media_type, format = "text/csv", "csv"
 
 
 @extend_schema(
     parameters=[
         OpenApiParameter("from", str, description="Not before this moment (ISO 8601 with an offset)."),
         OpenApiParameter("to", str, description="Before this moment (ISO 8601 with an offset)."),
-    ]
+        OpenApiParameter(
+            "resolution",
+            str,
+            enum=["auto", *Resolution],
+            default="auto",
+            description="Single readings, or buckets of time. By itself the finest that is about 2,000 rows at most.",
+        ),
+        OpenApiParameter("limit", int, description="At most so many rows, the first ones."),
+        OpenApiParameter("format", str, enum=["json", "csv"], description="As the header Accept would say."),
+    ],
+    responses={(200, "application/json"): ReadingsOfSensor, (200, "text/csv"): str},
 )
-class ReadingList(ListAPIView):
-    """One sensor's readings by range, in pages."""
+class SensorReadings(APIView):
+    """One sensor's readings by range, as a stream of any length.
 
-    serializer_class = ReadingSerializer
-    pagination_class = ReadingPages
+    The header X-Resolution says what the rows are. An answer that breaks off is no complete JSON; of CSV, the header
+    X-Row-Count says how many rows there are to come.
+    """
+
+    renderer_classes = [JSONRenderer, CsvRenderer]
+    content_negotiation_class = ReadingFormats
     required_scope, required_role = Scope.READ, Role.VIEWER
 
-    def get_queryset(self) -> QuerySet[Reading]:
-        if getattr(self, "swagger_fake_view", False):
-            return Reading.objects.none()
-        sensor = get_object_or_404(
-            Sensor.objects.for_organization(organization_of(self.request)), key=self.kwargs["key"]
-        )
-        readings = Reading.objects.filter(sensor=sensor)
-        if begin := moment_in_query(self.request, "from"):
-            readings = readings.filter(ts__gte=begin)
-        if end := moment_in_query(self.request, "to"):
-            readings = readings.filter(ts__lt=end)
-        return readings
+    def get(self, request: Request, key: str) -> StreamingHttpResponse:
+        sensor = get_object_or_404(Sensor.objects.for_organization(organization_of(request)), key=key)
+        begin, end = range_in_query(request)
+        limit = count_in_query(request, "limit")
+        chosen = choice_in_query(request, "resolution", ["auto", *Resolution]) or "auto"
+        if chosen == "auto":
+            resolution = choose_resolution(sensor.pk, after=begin and begin - INSTANT, until=end - INSTANT)
+        else:
+            resolution = Resolution(chosen)
+        # Buckets are whole: the one in which the range begins counts.
+        after = begin and begin - max(resolution.width, INSTANT)
+        wanted = Wanted(sensor=sensor, resolution=resolution, after=after, until=end - INSTANT, limit=limit)
+        if request.accepted_renderer.format == CsvRenderer.format:
+            return _csv_answer(wanted)
+        return _stream(json_text(wanted), wanted, "application/json")
+
+
+def _csv_answer(wanted: Wanted) -> StreamingHttpResponse:
+    answer = _stream(csv_text(wanted), wanted, "text/csv; charset=utf-8; header=present")
+    answer["X-Row-Count"] = str(wanted.count())
+    answer["Content-Disposition"] = content_disposition_header(
+        True, f"{wanted.sensor.key}.csv".replace("/", "_")
+    )
+    return answer
+
+
+def _stream(text: Iterator[str], wanted: Wanted, content_type: str) -> StreamingHttpResponse:
+    """What fails before the first rows are there is still answered as a problem."""
+    beginning = next(text)
+    return StreamingHttpResponse(
+        chain((beginning,), text), content_type=content_type, headers={"X-Resolution": wanted.resolution}
+    )
 
 
 @extend_schema(parameters=[OpenApiParameter("status", str, enum=AnomalyStatus.values)])
@@ -105,6 +160,25 @@ def choice_in_query(request: Request, name: str, choices: Sequence[str]) -> str 
     if text not in choices:
         raise ValidationError({name: f"Choose one of {', '.join(choices)}."})
     return text
+
+
+def range_in_query(request: Request) -> tuple[datetime | None, datetime]:
+    """The moments `from` (None: the first there is) and `to` (the last); raises ValidationError (400)."""
+    begin, end = moment_in_query(request, "from"), moment_in_query(request, "to")
+    if begin and end and begin > end:
+        raise ValidationError({"from": "It lies after to."})
+    return begin and min(max(begin, EARLIEST), LATEST), min(max(end or LATEST, EARLIEST), LATEST)
+
+
+def count_in_query(request: Request, name: str) -> int | None:
+    """A positive number from the query string, None when it is not there; raises ValidationError (400)."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_LIMIT))
+    if not (is_number and 1 <= int(text) <= LARGEST_LIMIT):
+        raise ValidationError({name: f"Write a whole number from 1 to {LARGEST_LIMIT:,}."})
+    return int(text)
 
 
 def moment_in_query(request: Request, name: str) -> datetime | None:

@@ -1,5 +1,6 @@
 import math
 
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from sensors.models import Anomaly, Limit, Sensor
@@ -43,16 +44,42 @@ class SensorSerializer(serializers.ModelSerializer):
         }
 
 
-class ReadingSerializer(serializers.Serializer):
+class ReadingRow(serializers.Serializer):
+    """One reading."""
+
     ts = serializers.DateTimeField()
-    value = serializers.SerializerMethodField()
-    quality = serializers.SerializerMethodField()
+    value = serializers.FloatField(
+        allow_null=True, help_text="In the sensor's unit; null where a bad reading has none."
+    )
+    quality = serializers.ChoiceField(choices=["good", "uncertain", "bad"])
 
-    def get_value(self, reading) -> float | None:
-        return finite(reading.value)
 
-    def get_quality(self, reading) -> str:
-        return reading.get_quality_display().lower()
+class BucketRow(serializers.Serializer):
+    """What the good and uncertain readings of a bucket of time amount to."""
+
+    ts = serializers.DateTimeField(help_text="Where the bucket starts, in UTC.")
+    count = serializers.IntegerField()
+    mean = serializers.FloatField()
+    min = serializers.FloatField()
+    max = serializers.FloatField()
+
+
+class ReadingsOfSensor(serializers.Serializer):
+    """A sensor's readings, in order of time."""
+
+    sensor = serializers.CharField()
+    unit = serializers.CharField(help_text="UCUM code.")
+    resolution = serializers.ChoiceField(choices=["raw", "5m", "1h", "1d"])
+    results = PolymorphicProxySerializer(
+        component_name="ReadingOrBucket",
+        serializers=[ReadingRow, BucketRow],
+        resource_type_field_name=None,
+        many=True,
+    )
+    count = serializers.IntegerField(help_text="How many results there are.")
+    next = serializers.DateTimeField(
+        allow_null=True, help_text="Where to go on (as from) when the limit has cut the answer short."
+    )
 
 
 class AnomalySerializer(serializers.ModelSerializer):

@@ -17,28 +17,29 @@ DEFAULT_WINDOW_FUTURE_US = 10 * MINUTE_US
 
 def refuse_outside_window(
     *,
+    row: npt.NDArray[np.int64],
     index: npt.NDArray[np.int64],
     ts_us: npt.NDArray[np.int64],
-    window_from_us: npt.NDArray[np.int64] | int,
-    window_to_us: npt.NDArray[np.int64] | int,
+    window_from_us: int,
+    window_to_us: int,
 ) -> tuple[npt.NDArray[np.bool_], list[Refusal]]:
-    """Which rows lie in the window of time (both ends included), and a `timestamp_out_of_range` for each
-    other.
+    """Which rows lie in the window of time (both ends included), and a `timestamp_out_of_range` for each other.
 
-    The window is one for all rows, or one for each. By default a caller takes `DEFAULT_WINDOW_PAST_US` before
-    the wall clock to `DEFAULT_WINDOW_FUTURE_US` after it.
+    `row` and `index` are their positions in the request's arrays and in the request. By default a caller takes
+    `DEFAULT_WINDOW_PAST_US` before the wall clock to `DEFAULT_WINDOW_FUTURE_US` after it.
     """
     early = ts_us < window_from_us
     late = ts_us > window_to_us
     refusals = [
         Refusal(
-            int(index[row]),
+            int(index[number]),
             "timestamp_out_of_range",
             "The timestamp is older than readings may be."
-            if early[row]
+            if early[number]
             else "The timestamp lies in the future.",
+            row=int(row[number]),
         )
-        for row in np.flatnonzero(early | late)
+        for number in np.flatnonzero(early | late)
     ]
     return ~(early | late), refusals
 
@@ -60,11 +61,9 @@ def quality_by_physical_range(
 
 
 def keep_last(sensor_ids: npt.NDArray[np.int64], ts_us: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The positions, rising, of the rows to store: of rows with the same sensor and time the last one
-    wins.
-    """
+    """The positions of the rows to store, in order of sensor and time: of rows with the same the last one wins."""
     order = np.lexsort((ts_us, sensor_ids))  # stable: rows of the same sensor and time stay in the order sent
     ids, times = sensor_ids[order], ts_us[order]
     is_last = np.ones(len(order), dtype=np.bool_)
     is_last[:-1] = (ids[1:] != ids[:-1]) | (times[1:] != times[:-1])
-    return np.sort(order[is_last])
+    return order[is_last]

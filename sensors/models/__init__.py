@@ -4,25 +4,59 @@ from sensors.models.anomalies import (
     AnomalyStatus,
     Baseline,
     DetectorState,
+    SilenceWatch,
     ValidationRule,
 )
-from sensors.models.readings import HourlyRollup, Quality, Reading, ReadingBatch, SensorLatest
+from sensors.models.ingest import (
+    IngestPolicy,
+    KeyAllowance,
+    KeyMeter,
+    KeyUsage,
+    RefusedRequests,
+    RejectedReading,
+    SensorAlias,
+    SensorNaming,
+    UnknownSensor,
+)
+from sensors.models.readings import (
+    DailyRollup,
+    FiveMinuteRollup,
+    HourlyRollup,
+    Quality,
+    Reading,
+    ReadingBatch,
+    SensorLatest,
+)
 from sensors.models.sensors import Direction, Level, Limit, Sensor
+from sensors.models.sparkplug import SparkplugBirth
 
 __all__ = [
     "Anomaly",
     "AnomalyFinding",
     "AnomalyStatus",
     "Baseline",
+    "DailyRollup",
     "DetectorState",
     "Direction",
+    "FiveMinuteRollup",
     "HourlyRollup",
+    "IngestPolicy",
+    "KeyAllowance",
+    "KeyMeter",
+    "KeyUsage",
     "Level",
     "Limit",
     "Quality",
     "Reading",
     "ReadingBatch",
+    "RefusedRequests",
+    "RejectedReading",
     "Sensor",
+    "SensorAlias",
     "SensorLatest",
+    "SensorNaming",
+    "SilenceWatch",
+    "SparkplugBirth",
+    "UnknownSensor",
     "ValidationRule",
 ]

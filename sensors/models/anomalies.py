@@ -80,20 +80,30 @@ class Anomaly(OrganizationOwned, PendingWork):
     class Kind(models.TextChoices):
         LIMIT = "limit", "beyond a limit"
         PROFILE = "profile", "unlike its own past"
+        NO_DATA = "no_data", "no data"
 
     sensor = models.ForeignKey(Sensor, on_delete=models.PROTECT, related_name="anomalies")
-    batch = models.ForeignKey(ReadingBatch, on_delete=models.PROTECT, related_name="anomalies")
+    batch = models.ForeignKey(
+        ReadingBatch,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="anomalies",
+        help_text="What brought it; nothing brings silence.",
+    )
     limit = models.ForeignKey(
         Limit, null=True, blank=True, on_delete=models.PROTECT, related_name="anomalies"
     )
     kind = models.CharField(max_length=10, choices=Kind)
-    direction = models.CharField(max_length=4, choices=Direction)
+    direction = models.CharField(max_length=4, choices=Direction, blank=True)
     level = models.CharField(max_length=2, choices=Level, blank=True)
     started_at = models.DateTimeField()
-    peak_at = models.DateTimeField()
+    peak_at = models.DateTimeField(help_text="Of silence: when the last reading was measured.")
     ended_at = models.DateTimeField(null=True, blank=True)
-    peak_value = models.FloatField()
-    expected_value = models.FloatField(help_text="The limit, or what the sensor's own past would have.")
+    peak_value = models.FloatField(null=True)
+    expected_value = models.FloatField(
+        null=True, help_text="The limit, or what the sensor's own past would have."
+    )
     score = models.FloatField(help_text="From 0 to 1: how far from normal.")
     detector_version = models.CharField(max_length=10)
     detected_at = models.DateTimeField(default=clock.now)
@@ -111,7 +121,10 @@ class Anomaly(OrganizationOwned, PendingWork):
     class Meta:
         ordering = ["-started_at", "-id"]
         verbose_name_plural = "anomalies"
-        indexes = queue_indexes()
+        indexes = [
+            *queue_indexes(),
+            models.Index(fields=["ended_at", "sensor"], condition=Q(kind="no_data"), name="anomaly_silence"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["sensor", "kind", "direction"],
@@ -135,6 +148,27 @@ class Anomaly(OrganizationOwned, PendingWork):
                 condition=Q(ended_at__isnull=True) | Q(ended_at__gte=models.F("started_at")),
                 name="anomaly_ends_after_it_starts",
             ),
+            models.CheckConstraint(
+                condition=Q(
+                    kind="no_data",
+                    direction="",
+                    level="",
+                    batch__isnull=True,
+                    limit__isnull=True,
+                    peak_value__isnull=True,
+                    expected_value__isnull=True,
+                )
+                | (
+                    ~Q(kind="no_data")
+                    & Q(
+                        direction__in=Direction.values,
+                        batch__isnull=False,
+                        peak_value__isnull=False,
+                        expected_value__isnull=False,
+                    )
+                ),
+                name="anomaly_has_a_peak_unless_silent",
+            ),
             SameOrganization(field="sensor", name="anomaly_sensor_same_organization"),
             SameOrganization(field="batch", name="anomaly_batch_same_organization"),
             SameOrganization(field="limit", name="anomaly_limit_same_organization"),
@@ -143,6 +177,20 @@ class Anomaly(OrganizationOwned, PendingWork):
 
     def __str__(self) -> str:
         return f"{self.sensor} {self.get_kind_display()}, {localtime(self.started_at):%Y-%m-%d %H:%M}"
+
+
+class SilenceWatch(models.Model):
+    """One row: since when the service has been listening, so that its own absence counts as nobody's silence."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
+    began_at = models.DateTimeField()
+    looked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="silencewatch_once")]
+
+    def __str__(self) -> str:
+        return f"listening since {localtime(self.began_at):%Y-%m-%d %H:%M}"
 
 
 class AnomalyFinding(OrganizationOwned):

@@ -1,9 +1,12 @@
 """Readings as they are stored, what is known of each sensor's newest one, and the receipts of requests."""
 
+from collections.abc import Iterator
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import localtime
 
+from sensors.models.arrays import IntegerArrayField
 from sensors.models.sensors import Sensor
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey
@@ -59,6 +62,9 @@ class SensorLatest(OrganizationOwned):
     value = models.FloatField()
     quality = models.SmallIntegerField(choices=Quality)
     received_at = models.DateTimeField()
+    is_historical = models.BooleanField(
+        db_default=False, help_text="It came as history: the sensor is not known to be live."
+    )
 
     class Meta:
         verbose_name_plural = "latest readings"
@@ -68,12 +74,12 @@ class SensorLatest(OrganizationOwned):
         return f"{self.value:g} at {self.ts:%Y-%m-%d %H:%M:%S}"
 
 
-class HourlyRollup(models.Model):
-    """What the usable readings (good or uncertain) of one hour amount to."""
+class Rollup(models.Model):
+    """What the usable readings (good or uncertain) of one bucket of time amount to."""
 
-    pk = models.CompositePrimaryKey("sensor_id", "hour")
+    pk = models.CompositePrimaryKey("sensor_id", "started_at")
     sensor = models.ForeignKey(Sensor, on_delete=models.CASCADE, db_index=False, related_name="+")
-    hour = models.DateTimeField()
+    started_at = models.DateTimeField()
     count = models.PositiveIntegerField()
     mean = models.FloatField()
     minimum = models.FloatField()
@@ -82,10 +88,23 @@ class HourlyRollup(models.Model):
     objects = ReadingQuerySet.as_manager()
 
     class Meta:
-        ordering = ["sensor_id", "hour"]
+        abstract = True
+        ordering = ["sensor_id", "started_at"]
 
     def __str__(self) -> str:
-        return f"{self.sensor_id} {self.hour:%Y-%m-%dT%H}: {self.mean:g}"
+        return f"{self.sensor_id} {self.started_at:%Y-%m-%dT%H:%M}: {self.mean:g}"
+
+
+class FiveMinuteRollup(Rollup):
+    """Five minutes, made of readings."""
+
+
+class HourlyRollup(Rollup):
+    """One hour, made of twelve times five minutes."""
+
+
+class DailyRollup(Rollup):
+    """One day of UTC, made of 24 hours."""
 
 
 class ReadingBatchQuerySet(ScopedQuerySet, PendingWorkQuerySet):
@@ -95,7 +114,9 @@ class ReadingBatchQuerySet(ScopedQuerySet, PendingWorkQuerySet):
 class ReadingBatch(OrganizationOwned, PendingWork):
     """One accepted request: its receipt, and its place in the queue of detection."""
 
-    api_key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    api_key = models.ForeignKey(
+        ApiKey, null=True, blank=True, on_delete=models.SET_NULL, db_index=False, related_name="+"
+    )
     received_at = models.DateTimeField(default=clock.now)
     is_historical = models.BooleanField(default=False)
     received = models.PositiveIntegerField()
@@ -103,20 +124,31 @@ class ReadingBatch(OrganizationOwned, PendingWork):
     updated = models.PositiveIntegerField()
     unchanged = models.PositiveIntegerField()
     rejected = models.PositiveIntegerField()
-    spans = models.JSONField(
-        help_text="Per sensor the first and last moment it has readings for, in epoch microseconds."
-    )
+    held = models.PositiveIntegerField(default=0, help_text="Kept in the inbox until their sensor is known.")
+    refused_by_code = models.JSONField(default=dict, blank=True)
+    format = models.CharField(max_length=20, blank=True)
+    newest_at = models.DateTimeField(null=True, help_text="The newest moment it has a reading for.")
+    # Of each sensor in it the first and last moment, in microseconds since 1970: three arrays of one length.
+    sensor_ids = IntegerArrayField(default=list)
+    first_us = IntegerArrayField(default=list)
+    last_us = IntegerArrayField(default=list)
 
     objects = ReadingBatchQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "reading batches"
-        indexes = queue_indexes()
+        indexes = [
+            *queue_indexes(),
+            models.Index(fields=["api_key", "received_at"], name="readingbatch_of_key"),
+            models.Index(fields=["received_at"], name="readingbatch_received"),
+        ]
         constraints = [
             models.CheckConstraint(
                 # Rows of one request that repeat a (sensor, ts) are accepted and count as unchanged.
-                condition=Q(received=F("inserted") + F("updated") + F("unchanged") + F("rejected")),
+                condition=Q(
+                    received=F("inserted") + F("updated") + F("unchanged") + F("rejected") + F("held")
+                ),
                 name="readingbatch_counts",
             ),
             SameOrganization(field="api_key", name="readingbatch_key_same_organization"),
@@ -128,4 +160,8 @@ class ReadingBatch(OrganizationOwned, PendingWork):
 
     @property
     def accepted(self) -> int:
-        return self.received - self.rejected
+        return self.received - self.rejected - self.held
+
+    def spans(self) -> Iterator[tuple[int, int, int]]:
+        """Each sensor with the first and last moment it has readings for, in microseconds since 1970."""
+        return zip(self.sensor_ids, self.first_us, self.last_us, strict=True)

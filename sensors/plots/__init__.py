@@ -2,7 +2,8 @@
 
 from sensors.plots.canvas import DARK, LIGHT, Look
 from sensors.plots.sensor import describe, plot_sensor, window_around
-from sensors.plots.series import MAX_POINTS, Series, read_series
+from sensors.plots.series import Series, read_series
+from sensors.services.reading_back import MAX_POINTS
 
 __all__ = [
     "DARK",

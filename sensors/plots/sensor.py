@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 
 from bokeh.plotting import figure
 from django.db.models import Q
+from django.utils.text import capfirst
 
 from sensors.models import Anomaly, AnomalyStatus, Limit, Sensor
 from sensors.plots.canvas import LIGHT, Canvas, Look, draw_repairs, level_label
 from sensors.plots.series import Series, read_series
 from sensors.unit_signs import with_unit
+from sensors.wording import silence_in_words
 from smartmaint import clock
 
 BEFORE_ANOMALY = timedelta(days=2)
@@ -49,6 +51,9 @@ def _shade_anomalies(canvas: Canvas, sensor: Sensor) -> None:
     )
     for anomaly in in_sight[:MAX_ANOMALIES]:
         color = colors.get(anomaly.status, canvas.look.warning)
+        if anomaly.kind == Anomaly.Kind.NO_DATA:
+            color = canvas.look.soft
+            canvas.draw_moment(anomaly.started_at, label="no data", color=color, line_dash="dotted")
         canvas.draw_span(anomaly.started_at, anomaly.ended_at, color=color)
 
 
@@ -61,11 +66,13 @@ def window_around(anomaly: Anomaly) -> tuple[datetime, datetime]:
 def describe(series: Series, sensor: Sensor) -> str:
     """The plot for those who do not see it; says that there is nothing when there is nothing."""
     name = sensor.name or sensor.key
+    silence = sensor.anomalies.open().filter(kind=Anomaly.Kind.NO_DATA).select_related("sensor").first()
+    at_last = f" {capfirst(silence_in_words(silence))}." if silence else ""
     if not len(series):
         latest = getattr(sensor, "latest", None)
-        return f"{name}: no readings in this time." if latest else f"{name}: no readings yet."
+        return f"{name}: no readings in this time.{at_last}" if latest else f"{name}: no readings yet."
     lowest, highest = series.extremes()
     return (
         f"{name}: {sensor.quantity} between {lowest:.4g} and {with_unit(highest, sensor.unit)}, "
-        f"{with_unit(series.values[-1], sensor.unit)} at the end."
+        f"{with_unit(series.values[-1], sensor.unit)} at the end.{at_last}"
     )

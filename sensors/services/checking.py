@@ -1,15 +1,16 @@
 """The checks of one request: whose sensors these are, units, the window of time, the physical range."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from django.db import connection
 
 from equipment.models import Equipment
 from sensors import storage
 from sensors.ingest.checks import (
     DEFAULT_WINDOW_FUTURE_US,
-    DEFAULT_WINDOW_PAST_US,
     keep_last,
     quality_by_physical_range,
     refuse_outside_window,
@@ -17,20 +18,63 @@ from sensors.ingest.checks import (
 from sensors.ingest.fields import LARGEST
 from sensors.ingest.parsed import ParsedReadings, Refusal
 from sensors.ingest.units import UnitMismatch, UnknownUnit, convert
-from sensors.models import Sensor
+from sensors.services.retention import window_past_us
+from sensors.storage.arrays import text_array
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization
+from smartmaint.prepared import PreparedStatement
 
 
-def check_readings(
-    *, organization: Organization, parsed: ParsedReadings, api_key: ApiKey | None
-) -> tuple[storage.Rows, list[Refusal]]:
-    """Return the rows to store, in the sensors' own units, and every refusal (those of parsing too)."""
+class Checked(NamedTuple):
+    """The readings to store, in the sensors' own units, and every refusal, those of parsing too."""
+
+    rows: storage.Rows
+    refusals: list[Refusal]
+
+
+class _Known(NamedTuple):
+    """What ingest has to know of a sensor."""
+
+    key: str
+    pk: int
+    unit: str
+    physical_min: float | None
+    physical_max: float | None
+    equipment_id: int
+    is_key_restricted: bool
+    retention_days: int
+
+
+# Each key is looked up by itself: whatever the server believes of the tables, it uses their indexes.
+_KNOWN = """
+    SELECT wanted.key, sensor.id, sensor.unit, sensor.physical_min, sensor.physical_max, sensor.equipment_id,
+           EXISTS (SELECT FROM equipment_keyrestriction WHERE api_key_id = {{2}}),
+           (SELECT retention_days FROM sensors_ingestpolicy WHERE organization_id = {{1}})
+    FROM unnest({{0}}) AS wanted(key) CROSS JOIN LATERAL ({lookup} LIMIT 1) sensor
+    WHERE sensor.is_active
+"""
+_BY_KEY = PreparedStatement(
+    "sensors_by_key",
+    _KNOWN.format(lookup="SELECT * FROM sensors_sensor WHERE organization_id = {1} AND key = wanted.key"),
+    types=["text[]", "bigint", "bigint"],
+)
+_BY_ALIAS = PreparedStatement(
+    "sensors_by_alias",
+    _KNOWN.format(
+        lookup="SELECT sensor.* FROM sensors_sensoralias alias JOIN sensors_sensor sensor ON sensor.id = sensor_id "
+        "WHERE alias.organization_id = {1} AND alias.key = wanted.key"
+    ),
+    types=["text[]", "bigint", "bigint"],
+)
+
+
+def check_readings(*, organization: Organization, parsed: ParsedReadings, api_key: ApiKey | None) -> Checked:
+    """Convert and check the rows of a request."""
     check = _Check(organization, parsed, api_key)
     check.refuse_unknown_sensors()
     check.convert_units()
     check.refuse_outside_window()
-    return check.rows(), check.refusals
+    return check.result()
 
 
 class _Check:
@@ -39,38 +83,41 @@ class _Check:
     def __init__(self, organization: Organization, parsed: ParsedReadings, api_key: ApiKey | None) -> None:
         self.parsed = parsed
         self.refusals = list(parsed.refusals)
-        self.values = parsed.values.copy()
+        self.values = parsed.values
         self.is_good = np.ones(len(parsed.index), dtype=bool)
-        self.keys, self.key_of_row = _numbered(parsed.sensor_keys)
-        known = Sensor.objects.for_organization(organization).active().filter(key__in=self.keys)
-        by_key = {sensor.key: sensor for sensor in known}
-        self.sensors = [by_key.get(key) for key in self.keys]
-        self.allowed_equipment = _allowed_equipment(api_key)
+        self.sensors = _sensors(organization, parsed.keys, api_key)
+        self.allowed_equipment = (
+            _allowed_equipment(api_key)
+            if api_key is not None and any(one and one.is_key_restricted for one in self.sensors)
+            else None
+        )
 
     def refuse(self, rows: npt.NDArray[np.int64], code: str, detail: str) -> None:
         self.is_good[rows] = False
-        self.refusals += [Refusal(int(index), code, detail) for index in self.parsed.index[rows]]
+        index = self.parsed.index
+        self.refusals += [Refusal(int(index[row]), code, detail, row=row) for row in rows.tolist()]
 
     def refuse_unknown_sensors(self) -> None:
-        for number, (key, sensor) in enumerate(zip(self.keys, self.sensors, strict=True)):
+        for number, (key, sensor) in enumerate(zip(self.parsed.keys, self.sensors, strict=True)):
             if sensor is None:
                 problem = ("unknown_sensor", f'There is no sensor "{key}".')
             elif self.allowed_equipment is not None and sensor.equipment_id not in self.allowed_equipment:
                 problem = ("forbidden_equipment", f'This key may not post for the equipment of "{key}".')
             else:
                 continue
-            self.refuse(np.flatnonzero(self.key_of_row == number), *problem)
+            self.refuse(np.flatnonzero(self.parsed.key_of_row == number), *problem)
 
     def convert_units(self) -> None:
-        units, unit_of_row = _numbered(self.parsed.units)
-        pairs = set(
-            zip(self.key_of_row[self.is_good].tolist(), unit_of_row[self.is_good].tolist(), strict=True)
-        )
-        for number, unit_number in pairs:
-            sensor, unit = self.sensors[number], units[unit_number]
-            if unit is None or unit == sensor.unit:
+        if self.parsed.units == [None]:
+            return
+        self.values = self.parsed.values.copy()
+        width = len(self.parsed.units)
+        pair_of_row = self.parsed.key_of_row * width + self.parsed.unit_of_row
+        for pair in np.unique(pair_of_row[self.is_good]).tolist():
+            sensor, unit = self.sensors[pair // width], self.parsed.units[pair % width]
+            if sensor is None or unit is None or unit == sensor.unit:
                 continue
-            rows = np.flatnonzero(self.is_good & (self.key_of_row == number) & (unit_of_row == unit_number))
+            rows = np.flatnonzero(self.is_good & (pair_of_row == pair))
             try:
                 self.values[rows] = convert(self.values[rows], unit, sensor.unit)
             except (UnknownUnit, UnitMismatch) as error:
@@ -83,68 +130,74 @@ class _Check:
         )
 
     def refuse_outside_window(self) -> None:
-        now_us = storage.microseconds(clock.now())
         rows = np.flatnonzero(self.is_good)
+        retention_days = next((one.retention_days for one in self.sensors if one is not None), None)
+        if retention_days is None:
+            return
+        now_us = storage.microseconds(clock.now())
         is_inside, refusals = refuse_outside_window(
+            row=rows,
             index=self.parsed.index[rows],
             ts_us=self.parsed.ts_us[rows],
-            window_from_us=now_us - DEFAULT_WINDOW_PAST_US,
+            window_from_us=now_us - window_past_us(retention_days),
             window_to_us=now_us + DEFAULT_WINDOW_FUTURE_US,
         )
         self.is_good[rows[~is_inside]] = False
         self.refusals += refusals
 
-    def rows(self) -> storage.Rows:
+    def result(self) -> Checked:
         """What is left, sorted by sensor and time; of rows with the same sensor and time the last one."""
         kept = np.flatnonzero(self.is_good)
         sensor_ids = self._per_row(lambda sensor: sensor.pk, kept, dtype=np.int64)
-        kept_last = keep_last(sensor_ids, self.parsed.ts_us[kept])
-        order = kept_last[np.lexsort((self.parsed.ts_us[kept][kept_last], sensor_ids[kept_last]))]
+        order = keep_last(sensor_ids, self.parsed.ts_us[kept])
         rows = kept[order]
-        return storage.Rows(
+        readings = storage.Rows(
             sensor_ids=sensor_ids[order],
             ts_us=self.parsed.ts_us[rows],
             values=self.values[rows],
-            quality=quality_by_physical_range(
-                values=self.values[rows],
-                quality=self.parsed.quality[rows],
-                physical_min=self._per_row(
-                    lambda sensor: _or_nan(sensor.physical_min), rows, dtype=np.float64
-                ),
-                physical_max=self._per_row(
-                    lambda sensor: _or_nan(sensor.physical_max), rows, dtype=np.float64
-                ),
-            ),
+            quality=self._quality(rows),
+        )
+        return Checked(readings, sorted(self.refusals, key=lambda refusal: refusal.index))
+
+    def _quality(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+        if all(one is None or one.physical_min is one.physical_max is None for one in self.sensors):
+            return self.parsed.quality[rows]
+        return quality_by_physical_range(
+            values=self.values[rows],
+            quality=self.parsed.quality[rows],
+            physical_min=self._per_row(lambda sensor: _or_nan(sensor.physical_min), rows, dtype=np.float64),
+            physical_max=self._per_row(lambda sensor: _or_nan(sensor.physical_max), rows, dtype=np.float64),
         )
 
-    def _per_row(self, read, rows: npt.NDArray[np.int64], *, dtype: type) -> npt.NDArray:
+    def _per_row(
+        self, read: Callable[[_Known], float], rows: npt.NDArray[np.int64], *, dtype: type
+    ) -> npt.NDArray:
         """A property of each row's sensor."""
         per_key: npt.NDArray = np.array(
             [0 if sensor is None else read(sensor) for sensor in self.sensors], dtype=dtype
         )
-        return per_key[self.key_of_row[rows]]
+        return per_key[self.parsed.key_of_row[rows]]
 
 
-def _numbered(values: Iterable) -> tuple[list, npt.NDArray[np.int64]]:
-    """Distinct values in order of appearance, and each row's number among them."""
-    numbers: dict = {}
-    of_row = np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
-    return list(numbers), of_row
+def _sensors(organization: Organization, keys: list[str], api_key: ApiKey | None) -> list[_Known | None]:
+    """The active sensor of each key, by its own key or else by an alias; None where there is none."""
+    with connection.cursor() as cursor:
+        _BY_KEY.execute(cursor, text_array(keys), organization.pk, api_key and api_key.pk)
+        known = {row[0]: _Known(*row) for row in cursor.fetchall()}
+        if missing := [key for key in keys if key not in known]:
+            _BY_ALIAS.execute(cursor, text_array(missing), organization.pk, api_key and api_key.pk)
+            known |= {row[0]: _Known(*row) for row in cursor.fetchall()}
+    return [known.get(key) for key in keys]
 
 
 def _or_nan(bound: float | None) -> float:
     return np.nan if bound is None else bound
 
 
-def _allowed_equipment(api_key: ApiKey | None) -> set[int] | None:
-    """Equipment that the key may post for, with what stands below it; None when it is not restricted."""
-    if api_key is None:
-        return None
-    restrictions = list(api_key.restrictions.select_related("equipment"))
-    if not restrictions:
-        return None
+def _allowed_equipment(api_key: ApiKey) -> set[int]:
+    """Equipment that a restricted key may post for, with what stands below it."""
     return {
         pk
-        for restriction in restrictions
+        for restriction in api_key.restrictions.select_related("equipment")
         for pk in Equipment.objects.with_descendants(of=restriction.equipment).values_list("pk", flat=True)
     }

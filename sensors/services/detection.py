@@ -5,10 +5,12 @@ batches of one sensor can be done together, again, or not in order, with the sam
 each of the claimed batches that names it; the first that is settled keeps it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from functools import partial
+from itertools import chain
+from typing import Any, cast
 
 import structlog
 from django.db import transaction
@@ -25,6 +27,9 @@ from sensors.signals import anomaly_detected
 
 # How much of the past a detector that starts anew looks at: enough for the week's profile.
 REBUILD = timedelta(days=60)
+# Bounds on memory: so many sensors at once, and at first so many readings of each.
+SENSORS_AT_ONCE = 500
+READINGS_AT_ONCE = 2_000
 DESCRIPTION = ["limit", "level", "peak_at", "peak_value", "expected_value", "score", "ended_at"]
 JUDGEMENT = ["status", "confidence", "validated_at", "reasons", "settled_by"]
 QUEUE = ["due_at", "attempts", "parked_at", "last_error"]
@@ -62,6 +67,7 @@ class SensorDetection:
     state: DetectorState
     excursions: list[Excursion]
     quiet_until_us: int | None
+    told_until: datetime | None
     is_kept: bool = False
 
     def may_open_anomaly(self, excursion: Excursion) -> bool:
@@ -81,77 +87,123 @@ class SensorFailure:
 Outcome = SensorDetection | SensorFailure
 
 
+@dataclass
+class _Watched:
+    """A sensor before its new readings are scored: `told_until` is how far that went before."""
+
+    touched: Touched
+    sensor: Sensor
+    baseline: datetime | None
+    told_until: datetime | None
+    memory: Memory | None
+    scored_until: datetime | None
+    until: datetime
+
+
 def detect_in_batches(batches: Sequence[ReadingBatch]) -> list[list[Outcome]]:
     """Score the new readings of every sensor in `batches` (of one organisation); one list of outcomes per batch."""
     touched = _touched_sensors(batches)
-    sensors = (
-        Sensor.objects.filter(pk__in=touched)
-        .select_related("detector_state")
-        .prefetch_related("limits", "baselines")
-        .order_by("pk")
-    )
-    outcomes = {sensor.pk: _attempt(sensor, touched[sensor.pk]) for sensor in sensors}
+    outcomes: dict[int, Outcome] = {}
+    for sensor_ids in _chunks(sorted(touched), SENSORS_AT_ONCE):
+        sensors = (
+            Sensor.objects.filter(pk__in=sensor_ids)
+            .select_related("detector_state")
+            .prefetch_related("limits", "baselines")
+            .order_by("pk")
+        )
+        watched = [_attempt(_watch, sensor, touched[sensor.pk]) for sensor in sensors]
+        rows = _read([one for one in watched if isinstance(one, _Watched)])
+        for one in watched:
+            if isinstance(one, _Watched):
+                one = _attempt(_detect_in_sensor, one, rows[one.sensor.pk], one.touched)
+            outcomes[one.touched.sensor_id] = one
     return [
-        [outcomes[sensor_id] for sensor_id in sorted(map(int, batch.spans)) if sensor_id in outcomes]
-        for batch in batches
+        [outcomes[sensor_id] for sensor_id in batch.sensor_ids if sensor_id in outcomes] for batch in batches
     ]
+
+
+def _chunks(sensor_ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (sensor_ids[begin : begin + size] for begin in range(0, len(sensor_ids), size))
 
 
 def _touched_sensors(batches: Sequence[ReadingBatch]) -> dict[int, Touched]:
     touched: dict[int, Touched] = {}
     for batch in batches:
-        for key, (first_us, last_us) in batch.spans.items():
-            spans = touched.setdefault(int(key), Touched(int(key), first_us, last_us))
+        for sensor_id, first_us, last_us in batch.spans():
+            spans = touched.setdefault(sensor_id, Touched(sensor_id, first_us, last_us))
             spans.add(first_us, last_us, batch=batch)
     # History that still waits, say after its worker was killed, pages nobody either.
     waiting = ReadingBatch.objects.pending().filter(
         organization__in={batch.organization_id for batch in batches},
         is_historical=True,
-        spans__has_any_keys=[str(sensor_id) for sensor_id in touched],
+        sensor_ids__overlap=list(touched),
     )
-    for spans_of_batch in waiting.exclude(pk__in=[batch.pk for batch in batches]).values_list(
-        "spans", flat=True
-    ):
-        for key, (_, last_us) in spans_of_batch.items():
-            if int(key) in touched:
-                touched[int(key)].add_history(last_us)
+    for other in waiting.exclude(pk__in=[batch.pk for batch in batches]):
+        for sensor_id, _, last_us in other.spans():
+            if sensor_id in touched:
+                touched[sensor_id].add_history(last_us)
     return touched
 
 
-def _attempt(sensor: Sensor, touched: Touched) -> Outcome:
+def _attempt(do: Callable[..., Any], subject: Any, *arguments: Any) -> Any:
+    """What `do` comes to, or the failure of the sensor that the last argument tells of."""
     try:
-        return _detect_in_sensor(sensor, touched)
+        return do(subject, *arguments)
     except Exception as error:
-        return SensorFailure(touched, error)
+        return SensorFailure(arguments[-1], error)
 
 
-def _detect_in_sensor(sensor: Sensor, touched: Touched) -> SensorDetection:
+def _watch(sensor: Sensor, touched: Touched) -> _Watched:
     state = getattr(sensor, "detector_state", None)
     baseline = max((baseline.started_at for baseline in sensor.baselines.all()), default=None)
     told_until = state.last_ts if state else None
     # Never less than was scored before: a late batch may be what has a detector start anew.
     until = max(filter(None, (storage.moment(touched.last_us), told_until)))
     memory, scored_until = _recall(state, baseline, until)
+    return _Watched(touched, sensor, baseline, told_until, memory, scored_until, until)
+
+
+def _read(watched: Sequence[_Watched]) -> dict[int, storage.Rows]:
+    """The first new readings of each sensor, all with one query."""
+    if not watched:
+        return {}
+    spans = [(one.sensor.pk, one.scored_until, one.until) for one in watched]
+    found = storage.read_many(spans, most=READINGS_AT_ONCE)
+    return {one.sensor.pk: found.get(one.sensor.pk, storage.NO_ROWS) for one in watched}
+
+
+def _detect_in_sensor(watched: _Watched, rows: storage.Rows, touched: Touched) -> SensorDetection:
+    sensor, memory, scored_until = watched.sensor, watched.memory, watched.scored_until
     limits = _limit_specs(sensor)
     excursions: dict[int, Excursion] = {}
-    for rows in storage.read_in_blocks(sensor.pk, after=scored_until, until=until):
-        memory, touched_excursions = detect(memory, rows.ts_us, rows.values, rows.quality, limits)
-        excursions |= {excursion.excursion_id: excursion for excursion in touched_excursions}
-        scored_until = storage.moment(rows.ts_us[-1])
+    blocks = chain([rows], _further_blocks(watched, rows))
+    for block in blocks:
+        if len(block):
+            memory, touched_excursions = detect(memory, block.ts_us, block.values, block.quality, limits)
+            excursions |= {excursion.excursion_id: excursion for excursion in touched_excursions}
+            scored_until = storage.moment(block.ts_us[-1])
     return SensorDetection(
         touched=touched,
         sensor=sensor,
         excursions=list(excursions.values()),
-        quiet_until_us=_quiet_until_us(touched, told_until),
+        quiet_until_us=_quiet_until_us(touched, watched.told_until),
+        told_until=watched.told_until,
         state=DetectorState(
             sensor=sensor,
             organization_id=sensor.organization_id,
             version=DETECTOR_VERSION,
-            baseline_started_at=baseline,
-            last_ts=max(filter(None, (scored_until, told_until)), default=None),
+            baseline_started_at=watched.baseline,
+            last_ts=max(filter(None, (scored_until, watched.told_until)), default=None),
             memory=(memory or Memory.empty()).to_bytes(),
         ),
     )
+
+
+def _further_blocks(watched: _Watched, rows: storage.Rows) -> Iterator[storage.Rows]:
+    """What was too much to be read with the other sensors."""
+    if len(rows) == READINGS_AT_ONCE:
+        after = storage.moment(rows.ts_us[-1])
+        yield from storage.read_in_blocks(watched.sensor.pk, after=after, until=watched.until)
 
 
 def _recall(
@@ -187,50 +239,71 @@ def _limit_specs(sensor: Sensor) -> list[LimitSpec]:
     ]
 
 
-def keep_detections(batch: ReadingBatch, outcomes: list[Outcome]) -> None:
-    """Write what a batch's sensors came to: memory, rollups, anomalies. Runs in the batch's transaction.
+def keep_detections(batches: Sequence[ReadingBatch], outcomes: Sequence[list[Outcome]]) -> None:
+    """Write what the sensors of batches came to: memory, rollups, anomalies. Runs in the batches' transaction.
 
-    A sensor that fails keeps the batch in its queue; the others are kept all the same.
+    A sensor that fails keeps its batches in the queue; the others are kept all the same.
     """
-    failures = [failure for outcome in outcomes if (failure := _keep(outcome)) is not None]
-    for failure in failures:
-        log.error(
-            "detection_failed", sensor=failure.touched.sensor_id, batch=batch.pk, exc_info=failure.error
-        )
-    if failures:
-        first = failures[0]
-        batch.put_back(f"Sensor {first.touched.sensor_id}: {type(first.error).__name__}: {first.error}")
-        batch.save_queue_columns()
+    distinct = {outcome.touched.sensor_id: outcome for of_batch in outcomes for outcome in of_batch}
+    failures = _keep_all([distinct[sensor_id] for sensor_id in sorted(distinct)])
+    for failure in failures.values():
+        log.error("detection_failed", sensor=failure.touched.sensor_id, exc_info=failure.error)
+    for batch, of_batch in zip(batches, outcomes, strict=True):
+        ids = (outcome.touched.sensor_id for outcome in of_batch)
+        failed = next((failures[sensor_id] for sensor_id in ids if sensor_id in failures), None)
+        if failed:
+            error = failed.error
+            batch.put_back(f"Sensor {failed.touched.sensor_id}: {type(error).__name__}: {error}")
+            batch.save_queue_columns()
 
 
-def _keep(outcome: Outcome) -> SensorFailure | None:
-    """Keep one sensor's result, once, in a savepoint of its own."""
-    if isinstance(outcome, SensorFailure):
-        return outcome
-    if outcome.is_kept:
-        return None
+def _keep_all(outcomes: Sequence[Outcome]) -> dict[int, SensorFailure]:
+    """Keep what is not kept yet, all at once or, when that fails, sensor by sensor; return the failures by sensor."""
+    failures = {one.touched.sensor_id: one for one in outcomes if isinstance(one, SensorFailure)}
+    detections = [one for one in outcomes if isinstance(one, SensorDetection) and not one.is_kept]
     try:
-        with transaction.atomic():
-            _write(outcome)
-    except Exception as error:
-        return SensorFailure(outcome.touched, error)
-    transaction.on_commit(lambda: setattr(outcome, "is_kept", True))
-    return None
+        _keep(detections)
+    except Exception:
+        for detection in detections:
+            try:
+                _keep([detection])
+            except Exception as error:
+                failures[detection.touched.sensor_id] = SensorFailure(detection.touched, error)
+    return failures
 
 
-def _write(detection: SensorDetection) -> None:
-    DetectorState.objects.bulk_create(
-        [detection.state],
-        update_conflicts=True,
-        unique_fields=["sensor"],
-        update_fields=["version", "baseline_started_at", "last_ts", "memory"],
-    )
-    touched = detection.touched
-    storage.refresh_rollups(
-        touched.sensor_id, first=storage.moment(touched.first_us), last=storage.moment(touched.last_us)
-    )
-    if detection.excursions:
-        _keep_anomalies(detection)
+def _keep(detections: Sequence[SensorDetection]) -> None:
+    """Write the results of sensors in a savepoint."""
+    with transaction.atomic():
+        DetectorState.objects.bulk_create(
+            [detection.state for detection in detections],
+            update_conflicts=True,
+            unique_fields=["sensor"],
+            update_fields=["version", "baseline_started_at", "last_ts", "memory"],
+        )
+        storage.refresh_rollups(list(filter(None, map(_counted_before, detections))))
+        storage.add_to_rollups(list(filter(None, map(_not_counted_before, detections))))
+        for detection in detections:
+            if detection.excursions:
+                _keep_anomalies(detection)
+    for detection in detections:
+        transaction.on_commit(partial(setattr, detection, "is_kept", True))
+
+
+def _counted_before(detection: SensorDetection) -> storage.Span | None:
+    """What was touched of the time that rollups have counted: late readings, and all where nothing is known of that."""
+    first, last = storage.moment(detection.touched.first_us), storage.moment(detection.touched.last_us)
+    if detection.told_until is not None:
+        last = min(last, detection.told_until)
+    return storage.Span(detection.touched.sensor_id, first, last) if first <= last else None
+
+
+def _not_counted_before(detection: SensorDetection) -> storage.Span | None:
+    """The readings behind all that rollups have counted."""
+    until = detection.state.last_ts
+    if detection.told_until is None or until is None or until <= detection.told_until:
+        return None
+    return storage.Span(detection.touched.sensor_id, detection.told_until + timedelta(microseconds=1), until)
 
 
 def _keep_anomalies(detection: SensorDetection) -> None:

@@ -1,27 +1,35 @@
 """DataAcquisition: one request's readings, checked and stored in one transaction."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
-import numpy as np
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from sensors import storage
 from sensors.ingest.parsed import ParsedReadings, Refusal
 from sensors.models import ReadingBatch
-from sensors.services.checking import check_readings
+from sensors.services import rejecting
+from sensors.services.checking import Checked, check_readings
 from sensors.signals import readings_ingested
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization
+from smartmaint.prepared import PreparedInsert
+
+# Once more for sensors that have no reading yet, once more where the latest reading is not the newest.
+ATTEMPTS = 3
 
 
 @dataclass
 class Receipt:
-    """What became of a request's readings: received = accepted + rejected."""
+    """What became of a request's readings: received = accepted + held + rejected."""
 
     received: int
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
+    held: int = 0
     refusals: list[Refusal] = field(default_factory=list)
     batch: ReadingBatch | None = None
 
@@ -31,7 +39,7 @@ class Receipt:
 
     @property
     def accepted(self) -> int:
-        return self.received - self.rejected
+        return self.received - self.held - self.rejected
 
 
 def ingest_readings(
@@ -40,54 +48,101 @@ def ingest_readings(
     parsed: ParsedReadings,
     api_key: ApiKey | None = None,
     all_or_nothing: bool = False,
+    format: str = "",
+    keep_rejected: bool = True,
 ) -> Receipt:
-    """Store what can be stored and say what was wrong with the rest.
+    """Store what can be stored, keep the rest for people to look at, and say what was wrong with it.
 
-    With `all_or_nothing` one refused row keeps all others out too. An exact replay changes nothing and causes no event.
+    With `all_or_nothing` one refused row keeps all others out too, and nothing at all is written. An exact replay
+    changes nothing and causes no event. `format` is the wire format's name; a replay of rejected readings keeps none anew.
     """
-    rows, refusals = check_readings(organization=organization, parsed=parsed, api_key=api_key)
-    receipt = Receipt(received=parsed.received, refusals=sorted(refusals, key=lambda refusal: refusal.index))
-    if not len(rows) or (all_or_nothing and refusals):
+    checked = check_readings(organization=organization, parsed=parsed, api_key=api_key)
+    receipt = Receipt(received=parsed.received, refusals=checked.refusals)
+    if not receipt.received or (all_or_nothing and checked.refusals):
         return receipt
-    storage.make_partitions(rows.ts_us.min(), rows.ts_us.max())
+    if len(checked.rows):
+        storage.make_partitions(checked.rows.ts_us.min(), checked.rows.ts_us.max())
+    request = _Request(organization, api_key, parsed, format, keep_rejected)
+    first_of: Sequence[int] = ()
+    is_latest_known = True
+    for _ in range(ATTEMPTS):
+        try:
+            return _write(request, checked, receipt, first_of=first_of, is_latest_known=is_latest_known)
+        except storage.FirstReadings as first:
+            first_of = first.sensor_ids
+        except IntegrityError:
+            if not is_latest_known:
+                raise
+            # A sensor's latest reading is not its newest, say because somebody deleted that row by hand; or a month
+            # that this process knew of was dropped by another.
+            is_latest_known = False
+            storage.make_partitions(checked.rows.ts_us.min(), checked.rows.ts_us.max(), anew=True)
+    raise RuntimeError("The sensors of a request changed while it was stored.")
+
+
+@dataclass(frozen=True)
+class _Request:
+    organization: Organization
+    api_key: ApiKey | None
+    parsed: ParsedReadings
+    format: str
+    keep_rejected: bool
+
+
+def _write(
+    request: _Request, checked: Checked, receipt: Receipt, *, first_of: Sequence[int], is_latest_known: bool
+) -> Receipt:
     with transaction.atomic():
-        storage.lock_sensors(np.unique(rows.sensor_ids))
-        receipt.inserted, receipt.updated = storage.store_readings(rows)
+        if len(checked.rows):
+            receipt.inserted, receipt.updated = storage.store_readings(
+                checked.rows,
+                organization_id=request.organization.pk,
+                received_at=clock.now(),
+                is_historical=request.parsed.historical,
+                first_of=first_of,
+                is_latest_known=is_latest_known,
+            )
+        if checked.refusals and request.keep_rejected:
+            receipt.refusals, receipt.held = rejecting.keep_rejected(
+                organization=request.organization,
+                api_key=request.api_key,
+                parsed=request.parsed,
+                refusals=checked.refusals,
+                format=request.format,
+            )
         receipt.unchanged = receipt.accepted - receipt.inserted - receipt.updated
-        storage.advance_latest(rows, organization_id=organization.pk, received_at=clock.now())
-        receipt.batch = _keep_batch(organization, api_key, receipt, rows, is_historical=parsed.historical)
+        receipt.batch = _keep_batch(request, checked.rows, receipt)
     return receipt
 
 
-def _keep_batch(
-    organization: Organization,
-    api_key: ApiKey | None,
-    receipt: Receipt,
-    rows: storage.Rows,
-    *,
-    is_historical: bool,
-) -> ReadingBatch:
+@cache
+def _batch_insert() -> PreparedInsert:
+    return PreparedInsert(ReadingBatch)
+
+
+def _keep_batch(request: _Request, rows: storage.Rows, receipt: Receipt) -> ReadingBatch:
     first, last = rows.boundaries()
     batch = ReadingBatch(
-        organization=organization,
-        api_key=api_key,
-        is_historical=is_historical,
+        organization=request.organization,
+        api_key=request.api_key,
+        format=request.format,
+        is_historical=request.parsed.historical,
         received=receipt.received,
         inserted=receipt.inserted,
         updated=receipt.updated,
         unchanged=receipt.unchanged,
+        held=receipt.held,
         rejected=receipt.rejected,
-        spans={
-            str(sensor): [int(from_us), int(to_us)]
-            for sensor, from_us, to_us in zip(
-                rows.sensor_ids[first], rows.ts_us[first], rows.ts_us[last], strict=True
-            )
-        },
+        refused_by_code=Counter(refusal.code for refusal in receipt.refusals),
+        newest_at=storage.moment(rows.ts_us.max()) if len(rows) else None,
+        sensor_ids=rows.sensor_ids[first].tolist(),
+        first_us=rows.ts_us[first].tolist(),
+        last_us=rows.ts_us[last].tolist(),
     )
     is_news = bool(receipt.inserted or receipt.updated)
     if is_news:
         batch.mark_due()
-    batch.save()
+    _batch_insert().execute(batch)
     if is_news:
         readings_ingested.send(sender=ReadingBatch, batch=batch)
     return batch

@@ -8,8 +8,10 @@ from django.db import transaction
 from equipment.models import Verdict
 from sensors import storage
 from sensors.models import Anomaly, AnomalyFinding, AnomalyStatus, Quality, ValidationRule
+from sensors.services.silence import Sender, find_sender
 from sensors.signals import anomaly_validated
 from sensors.validation import FactValue, Judgement, Operator, Rule, judge, read_condition_value
+from sensors.wording import interval_in_words
 from smartmaint import clock
 from smartmaint.accounts.models import Organization, User
 
@@ -18,6 +20,7 @@ STABLE_FROM_READINGS = 10
 
 USUAL_RULES = [
     ("Beyond a limit", "kind", "is", "limit", 0.3, "A limit that people set was passed"),
+    ("No data", "kind", "is", "no_data", 0.3, "Nothing came for longer than the sensor may be silent"),
     ("Far from normal", "score", "at_least", "0.8", 0.15, "Very far from what is normal for this sensor"),
     ("Sudden jump", "jump_sigmas", "at_least", "3", 0.1, "A jump out of a stable day"),
     (
@@ -60,12 +63,32 @@ def judge_anomaly(anomaly: Anomaly) -> Judgement:
         anomaly__sensor_id=anomaly.sensor_id, anomaly__kind=anomaly.kind, found_at__lte=clock.now()
     ).exclude(anomaly=anomaly)
     verdicts = [Verdict(verdict) for verdict in found.values_list("verdict", flat=True)]
+    is_silence = anomaly.kind == Anomaly.Kind.NO_DATA
+    sender = find_sender(anomaly) if is_silence else None
     return judge(
-        gather_facts(anomaly),
+        gather_facts(anomaly, sender=sender),
         _rules(anomaly.organization_id),
         confirmed_before=sum(verdict.restores for verdict in verdicts),
         false_before=sum(verdict.is_false_alarm for verdict in verdicts),
+        remarks=_remarks_on_silence(anomaly, sender) if is_silence else (),
     )
+
+
+def _remarks_on_silence(silence: Anomaly, sender: Sender | None) -> list[str]:
+    """How long it had lasted when it was noticed, and whether the sensor or its sender is the likelier cause."""
+    length = (silence.detected_at - silence.started_at).total_seconds()
+    expected = interval_in_words(silence.sensor.expected_interval_s)
+    remarks = [f"Nothing new for {interval_in_words(length)}; a reading was expected every {expected}"]
+    if sender is not None and sender.sensors > 1:
+        if sender.silent >= sender.sensors:
+            remarks.append(
+                f"All {sender.sensors} sensors of {sender.name} are silent: probably the gateway or its network"
+            )
+        elif sender.silent > 1:
+            remarks.append(f"{sender.silent} of the {sender.sensors} sensors of {sender.name} are silent")
+        else:
+            remarks.append(f"The other sensors of {sender.name} are not silent: probably this sensor")
+    return remarks
 
 
 def _rules(organization_id: int) -> list[Rule]:
@@ -81,25 +104,35 @@ def _rules(organization_id: int) -> list[Rule]:
     ]
 
 
-def gather_facts(anomaly: Anomaly) -> dict[str, FactValue]:
-    """What rules can ask for; None where it is not known."""
+def gather_facts(anomaly: Anomaly, *, sender: Sender | None = None) -> dict[str, FactValue]:
+    """What rules can ask for; None where it is not known. `sender` is that of a silent sensor."""
     sensor, now = anomaly.sensor, clock.now()
-    day = storage.read_readings(
-        sensor.pk, after=anomaly.started_at - HISTORY, until=anomaly.started_at - timedelta(microseconds=1)
-    )
     repaired_at = max((baseline.started_at for baseline in sensor.baselines.all()), default=None)
     return {
         "kind": anomaly.kind,
-        "direction": anomaly.direction,
+        "direction": anomaly.direction or None,
         "level": anomaly.level or None,
         "quantity": sensor.quantity,
         "criticality": sensor.equipment.criticality,
         "equipment_state": sensor.equipment.state,
-        "score": anomaly.score,
         "duration_minutes": ((anomaly.ended_at or now) - anomaly.started_at) / timedelta(minutes=1),
+        "hours_since_repair": _hours_between(repaired_at, now),
+        "silent_share": None if sender is None else sender.silent_share,
+        **(_facts_of_readings(anomaly) if anomaly.kind != Anomaly.Kind.NO_DATA else {}),
+    }
+
+
+def _facts_of_readings(anomaly: Anomaly) -> dict[str, FactValue]:
+    """What an excursion's readings tell; silence has none, and what came before it says nothing of it."""
+    day = storage.read_readings(
+        anomaly.sensor_id,
+        after=anomaly.started_at - HISTORY,
+        until=anomaly.started_at - timedelta(microseconds=1),
+    )
+    return {
+        "score": anomaly.score,
         "good_share": float(np.mean(day.quality == Quality.GOOD)) if len(day) else None,
         "jump_sigmas": _jump_sigmas(day, anomaly.peak_value),
-        "hours_since_repair": _hours_between(repaired_at, now),
     }
 
 

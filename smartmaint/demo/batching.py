@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from sensors.ingest.parsed import MAX_READINGS, ParsedReadings
+from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, from_columns
 from smartmaint.demo.physics import Simulated
 
 
@@ -19,14 +19,10 @@ def in_requests(series: Sequence[tuple[str, Simulated]], *, historical: bool) ->
     order = np.argsort(ts_us, kind="stable")
     for first in range(0, len(order), MAX_READINGS):
         rows = order[first : first + MAX_READINGS]
-        yield ParsedReadings(
-            index=np.arange(len(rows)),
-            sensor_keys=keys[rows],
+        yield from_columns(
+            keys=keys[rows].tolist(),
             ts_us=ts_us[rows],
             values=values[rows],
             quality=quality[rows],
-            units=np.full(len(rows), None, dtype=object),
             historical=historical,
-            received=len(rows),
-            refusals=[],
         )

@@ -35,9 +35,8 @@ class Gateway:
 
     def post_readings(self, parsed: ParsedReadings) -> dict[str, Any]:
         """Post one request's readings; returns the receipt, with `received`, `accepted`, `rejected` and so on."""
-        rows = zip(
-            parsed.sensor_keys, parsed.ts_us.tolist(), parsed.values.tolist(), parsed.quality, strict=True
-        )
+        keys = [parsed.keys[number] for number in parsed.key_of_row]
+        rows = zip(keys, parsed.ts_us.tolist(), parsed.values.tolist(), parsed.quality, strict=True)
         readings = [
             {"sensor": key, "ts": ts_us, "value": value, "quality": _WORD_BY_QUALITY[quality]}
             for key, ts_us, value, quality in rows

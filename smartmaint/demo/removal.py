@@ -6,7 +6,7 @@ from django.apps import apps
 from django.db import connection, transaction
 from django.db.models import Model
 
-from sensors.models import HourlyRollup, Reading, Sensor
+from sensors.models import DailyRollup, FiveMinuteRollup, HourlyRollup, KeyMeter, Reading, Sensor
 from smartmaint.accounts.models import Membership, Organization, User
 
 
@@ -19,11 +19,14 @@ def remove_organizations(organizations: Collection[Organization]) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL smartmaint.purging = 'on'")
+        # On half-compressed chunks TimescaleDB's DELETE misses rows that a bitmap scan finds.
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
     members = set(Membership.objects.filter(organization__in=organizations).values_list("user", flat=True))
     elsewhere = Membership.objects.exclude(organization__in=organizations).values("user")
     sensors = list(Sensor.objects.filter(organization__in=organizations).values_list("pk", flat=True))
-    for model in (Reading, HourlyRollup):
+    for model in (Reading, FiveMinuteRollup, HourlyRollup, DailyRollup):
         _delete(model, sensor_id__in=sensors)
+    _delete(KeyMeter, api_key__organization__in=organizations)
     for model in apps.get_models():
         if any(field.name == "organization" for field in model._meta.fields):
             _delete(model, organization__in=organizations)

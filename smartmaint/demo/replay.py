@@ -91,7 +91,7 @@ class Replay:
 def do_pending_work(organization: Organization) -> None:
     """What the agents would do for an organisation at this moment, each queue until it is empty."""
     own = {"only": Q(organization=organization), "budget_seconds": UNTIL_EMPTY_S}
-    run_pending(ReadingBatch, work=detect_in_batches, settle=keep_detections, order_by=("id",), **own)
+    run_pending(ReadingBatch, work=detect_in_batches, settle_all=keep_detections, order_by=("id",), **own)
     run_pending(Anomaly, work=each(judge_anomaly), settle=validate_anomaly, **own)
     run_pending(Prediction, work=forecast_pending, settle=make_prediction, order_by=("id",), **own)
     run_pending(MaintenanceTask, work=plan_tasks, settle=schedule_task, **own)

@@ -21,7 +21,6 @@ def batch(organization: Organization, *, parked: bool) -> ReadingBatch:
         updated=0,
         unchanged=0,
         rejected=0,
-        spans={},
         attempts=8 if parked else 1,
         parked_at=moment if parked else None,
         due_at=None if parked else moment,

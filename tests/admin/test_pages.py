@@ -17,6 +17,10 @@ from maintenance.services.tasks import Actor, start_task
 from predictions.agents import score_predictions
 from predictions.services.requesting import request_prediction_by_person
 from predictions.services.scoring import request_score
+from sensors.ingest.parsed import from_columns
+from sensors.models import KeyAllowance, SensorAlias, SensorNaming
+from sensors.services.ingest import ingest_readings
+from sensors.storage import microseconds
 from smartmaint import clock
 from smartmaint.accounts.scoped_admin import ScopedModelAdmin
 from smartmaint.accounts.services import issue_api_key
@@ -30,7 +34,7 @@ MODELS = sorted(
     (model for model in admin.site._registry if model._meta.app_label in OURS),
     key=lambda one: one._meta.label,
 )
-FOR_ADMINS = {KeyRestriction}
+FOR_ADMINS = {KeyRestriction, KeyAllowance, SensorNaming}
 
 
 def address_of(model: type[Model], row: Model | None = None) -> str:
@@ -62,14 +66,26 @@ def story(plant, proposed_task, manager, ingest_key):
         technician=plant.technician,
         period=(clock.now(), clock.now() + timedelta(days=3)),
     )
-    KeyRestriction.objects.create(
-        organization=plant.organization, api_key=ingest_key[0], equipment=plant.machine
-    )
+    what_comes_of_a_key(plant, ingest_key[0])
     return plant
 
 
+def what_comes_of_a_key(plant, api_key) -> None:
+    owned = {"organization": plant.organization, "api_key": api_key}
+    KeyRestriction.objects.create(**owned, equipment=plant.machine)
+    KeyAllowance.objects.create(**owned, readings_per_s=1000)
+    SensorNaming.objects.create(**owned, template="{machine}/{field}")
+    SensorAlias.objects.create(
+        organization=plant.organization, key=f"{plant.machine.tag}.RMS", sensor=plant.sensor
+    )
+    unknown = from_columns(
+        keys=[f"{plant.machine.tag}/unheard of"], ts_us=[microseconds(clock.now())], values=[1.0]
+    )
+    ingest_readings(**owned, parsed=unknown)
+
+
 def test_every_model_of_the_domain_has_a_scoped_page():
-    assert len(MODELS) == 21
+    assert len(MODELS) == 28
     assert all(isinstance(admin.site._registry[model], ScopedModelAdmin) for model in MODELS)
 
 
@@ -123,7 +139,9 @@ def queries_of(client, address: str) -> int:
     return len(queries)
 
 
-LISTS = [address_of(model) for model in MODELS if model._meta.model_name != "maintenancepolicy"]
+# An organisation has one of each: its list is the page itself.
+ONLY_ONE = {"maintenancepolicy", "ingestpolicy"}
+LISTS = [address_of(model) for model in MODELS if model._meta.model_name not in ONLY_ONE]
 
 
 def more_of_everything(organization, name: str) -> None:
@@ -135,7 +153,7 @@ def more_of_everything(organization, name: str) -> None:
     skills = [make_skill(organization, "Welding"), make_skill(organization, "Alignment")]
     job.skills.set(skills, through_defaults={"organization": organization})
     key, _ = issue_api_key(organization=organization, name=name, scopes=["ingest"])
-    KeyRestriction.objects.create(organization=organization, api_key=key, equipment=plant.machine)
+    what_comes_of_a_key(plant, key)
     record_failure(equipment=plant.machine, failure_mode=plant.failure_mode, failed_at=clock.now())
     request_score(
         predictions=request_prediction_by_person(sensor=plant.sensor), verdict="", happened_at=clock.now()

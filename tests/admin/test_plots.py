@@ -2,17 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 from django.contrib.staticfiles import finders
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sensors.agents import detect_anomalies
-from sensors.models import Quality
+from sensors.models import DailyRollup, FiveMinuteRollup, HourlyRollup, Quality
 from sensors.plots import MAX_POINTS, plot_sensor, read_series
 from sensors.plots.canvas import LIGHT, Canvas
-from sensors.plots.series import HOUR_US, merge_hours
 from sensors.services.baselines import restart_baseline
 from smartmaint import clock
 from tests.admin.conftest import make_anomaly
@@ -35,15 +31,35 @@ class TestSeries:
     def test_many_readings_are_drawn_as_means_with_their_range(self, plant):
         this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         last_at = this_hour - timedelta(minutes=5)
-        values = [float(number % 12) for number in range(MAX_POINTS + 100)]
+        values = [float(number % 12) for number in range(180 * 12)]
+        assert len(values) > MAX_POINTS
         post(plant.sensor, values, last_at=last_at)
         detect_anomalies()
         series = read_series(
             plant.sensor, begin=clock.now() - timedelta(days=30), end=clock.now() + timedelta(hours=1)
         )
-        assert len(series) == len(values) // 12
+        assert len(series) == 180
         assert set(series.values.tolist()) == {5.5}
         assert (set(series.low.tolist()), set(series.high.tolist())) == ({0.0}, {11.0})
+
+    def test_many_more_are_drawn_as_means_of_five_minutes_or_of_a_day(self, plant):
+        last_at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(minutes=1)
+        values = [float(number % 2) for number in range(MAX_POINTS + 480)]
+        post(plant.sensor, values, last_at=last_at, interval=timedelta(minutes=1))
+        detect_anomalies()
+        series = week(plant.sensor)
+        assert (len(series), series.step_us) == (500, 300_000_000)
+        hours = datetime(2020, 1, 1, tzinfo=UTC)
+        for table, step in ((HourlyRollup, timedelta(hours=1)), (FiveMinuteRollup, timedelta(minutes=5))):
+            table.objects.bulk_create(
+                table(sensor=plant.sensor, started_at=hours + step * n, count=1, mean=1, minimum=0, maximum=2)
+                for n in range(MAX_POINTS + 1)
+            )
+        DailyRollup.objects.create(
+            sensor=plant.sensor, started_at=hours, count=2_021, mean=1, minimum=0, maximum=2
+        )
+        series = read_series(plant.sensor, begin=hours - timedelta(days=1), end=clock.now())
+        assert (series.step_us, series.extremes()) == (86_400_000_000, [0.0, 2.0])
 
     def test_a_silence_breaks_the_line(self, plant):
         now = clock.now()
@@ -54,30 +70,6 @@ class TestSeries:
     def test_nothing_is_drawn_of_nothing(self, plant):
         series = week(plant.sensor)
         assert (len(series), series.extremes(), series.gaps().tolist()) == (0, [], [])
-
-
-@given(
-    st.lists(st.integers(0, 20_000), min_size=1, max_size=300, unique=True).map(sorted),
-    st.integers(0, 2**32 - 1),
-)
-def test_merged_hours_keep_the_mean_the_range_and_the_cap(hours, seed):
-    numbers = np.random.default_rng(seed)
-    ts_us = np.array(hours, dtype=np.int64) * HOUR_US
-    counts = numbers.integers(1, 60, len(hours))
-    means = numbers.normal(size=len(hours))
-    low, high = means - 1, means + 1
-    series = merge_hours(ts_us, counts, means, low, high)
-    assert len(series) <= MAX_POINTS
-    assert series.ts_us[0] == ts_us[0]
-    assert np.all(np.diff(series.ts_us) > 0)
-    assert series.extremes() == [low.min(), high.max()]
-    assert np.all((series.low <= series.values) & (series.values <= series.high))
-
-
-def test_twenty_thousand_whole_hours_stay_under_the_cap():
-    hours = np.arange(20_000, dtype=np.int64) * HOUR_US
-    ones = np.ones(20_000)
-    assert len(merge_hours(hours, ones, ones, ones, ones)) == 2_000
 
 
 @pytest.mark.django_db

@@ -7,7 +7,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from equipment.models import Equipment, EquipmentClass, Site
+from sensors.management.commands import import_readings
 from sensors.models import Reading, ReadingBatch, Sensor
+from sensors.signals import readings_ingested
 from smartmaint import clock
 
 
@@ -47,6 +49,12 @@ def hour(number: int) -> str:
     return (clock.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=number)).isoformat()
 
 
+@pytest.fixture
+def small_blocks(monkeypatch) -> None:
+    """Files of a few lines in several transactions."""
+    monkeypatch.setattr(import_readings, "LINES_AT_ONCE", 10)
+
+
 def test_readings_are_stored_as_history_in_the_sensors_unit(sensor, file):
     path = file(
         "sensor,ts,value,unit",
@@ -70,6 +78,46 @@ def test_an_import_that_is_started_again_changes_nothing(sensor, file):
     assert "29 readings: 0 inserted, 0 updated, 29 unchanged, 0 rejected" in printed
     assert Reading.objects.count() == 29
     assert ReadingBatch.objects.pending().count() == 1
+
+
+def test_a_long_file_is_stored_in_several_transactions(sensor, file, small_blocks):
+    lines = [f"pump-7/flow,{hour(number)},{number}" for number in range(1, 36)]
+    lines[22] = "broken"
+    printed = StringIO()
+
+    with pytest.raises(CommandError, match="Refused lines: 1;"):
+        call_command(
+            "import_readings", file("sensor,ts,value", *lines), organization="riverside-foods", stdout=printed
+        )
+
+    assert printed.getvalue().splitlines() == [
+        "line 24: invalid_row: The line has 1 fields, the header 3.",
+        "35 readings: 34 inserted, 0 updated, 0 unchanged, 1 rejected",
+    ]
+    assert list(ReadingBatch.objects.order_by("pk").values_list("received", flat=True)) == [10, 10, 10, 5]
+    assert set(ReadingBatch.objects.values_list("format", flat=True)) == {"CSV"}
+    assert list(Reading.objects.order_by("-ts").values_list("value", flat=True)) == [
+        number for number in range(1, 36) if number != 23
+    ]
+
+
+def test_an_import_that_was_stopped_goes_on_where_it_was(sensor, file, small_blocks):
+    path = file("sensor,ts,value", *(f"pump-7/flow,{hour(number)},{number}" for number in range(1, 36)))
+
+    def stop_in_the_third(batch: ReadingBatch, **_: object) -> None:
+        if ReadingBatch.objects.count() == 3:
+            raise KeyboardInterrupt
+
+    readings_ingested.connect(stop_in_the_third)
+    try:
+        with pytest.raises(CommandError, match="goes on where it was") as stopped:
+            import_file(path)
+    finally:
+        readings_ingested.disconnect(stop_in_the_third)
+
+    assert stopped.value.returncode == 130
+    assert Reading.objects.count() == 20
+    assert "35 readings: 15 inserted, 0 updated, 20 unchanged, 0 rejected" in import_file(path)
 
 
 def test_live_readings_are_not_history(sensor, file):

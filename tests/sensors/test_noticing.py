@@ -291,10 +291,10 @@ def test_one_sensor_that_fails_stops_no_other_of_its_batch(plant, start):
     batch = ReadingBatch.objects.get()
     for sensor, value in post_both:
         post(sensor, [value], last_at=start + FIVE)
-    spans = {}
-    for one in ReadingBatch.objects.exclude(pk=batch.pk):
-        spans |= one.spans
-    ReadingBatch.objects.exclude(pk=batch.pk).update(spans=spans)
+    others = ReadingBatch.objects.exclude(pk=batch.pk)
+    spans = sorted(span for one in others for span in one.spans())
+    sensor_ids, first_us, last_us = zip(*spans, strict=True)
+    others.update(sensor_ids=sensor_ids, first_us=first_us, last_us=last_us)
 
     detect_anomalies()
 

@@ -100,7 +100,8 @@ def test_all_refused_is_422_as_a_problem(plant, post):
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json()["code"] == "all_refused"
     assert counts(response) == (1, 0, 0, 0, 0, 1)
-    assert ReadingBatch.objects.count() == 0
+    batch = ReadingBatch.objects.get(pk=response.json()["batch"])
+    assert (batch.rejected, batch.due_at, batch.refused_by_code) == (1, None, {"unknown_sensor": 1})
 
 
 def test_atomic_stores_all_or_nothing(plant, post):
@@ -338,10 +339,14 @@ def test_what_is_wrong_with_a_row_has_a_stable_code(plant, post, row, code):
     assert [(error["index"], error["code"]) for error in response.json()["errors"]] == [(0, code)]
 
 
+def streamed(response) -> dict:
+    return json.loads(b"".join(response.streaming_content))
+
+
 def test_nan_is_stored_with_bad_quality_and_read_back_as_null(organization, plant, post, client):
     assert post({"readings": [reading(value="NaN", quality="bad")]}).status_code == 200
     _, secret = issue_api_key(organization=organization, name="reader", scopes=[Scope.READ])
-    body = client.get("/api/v1/sensors/pump-7/vibration/readings", headers={"X-API-Key": secret}).json()
+    body = streamed(client.get("/api/v1/sensors/pump-7/vibration/readings", headers={"X-API-Key": secret}))
     assert body["results"] == [{"ts": "2026-11-22T10:00:00Z", "value": None, "quality": "bad"}]
 
 
@@ -399,10 +404,11 @@ def test_microseconds_and_months_are_kept_exactly(plant, post):
 def test_readings_come_back_by_range_in_pages(organization, plant, post, client):
     post({"readings": [reading(minutes=n, value=n) for n in range(10)]})
     _, secret = issue_api_key(organization=organization, name="reader", scopes=[Scope.READ])
-    url = "/api/v1/sensors/pump-7/vibration/readings?from=2026-11-22T09:53:00Z&to=2026-11-22T09:57:00%2B00:00&limit=3"
+    url = "/api/v1/sensors/pump-7/vibration/readings"
+    asked = {"from": "2026-11-22T09:53:00Z", "to": "2026-11-22T09:57:00+00:00", "limit": "3"}
 
-    first = client.get(url, headers={"X-API-Key": secret}).json()
-    second = client.get(first["next"], headers={"X-API-Key": secret}).json()
+    first = streamed(client.get(url, asked, headers={"X-API-Key": secret}))
+    second = streamed(client.get(url, asked | {"from": first["next"]}, headers={"X-API-Key": secret}))
 
     assert [row["value"] for row in first["results"] + second["results"]] == [7, 6, 5, 4]
     assert second["next"] is None

@@ -3,7 +3,7 @@
 from django.db import connection, models
 from django.db.utils import IntegrityError
 
-from sensors.models import HourlyRollup, Reading, Sensor
+from sensors.models import DailyRollup, FiveMinuteRollup, HourlyRollup, Reading, Sensor
 from smartmaint.accounts.models import Membership, Organization, User
 from tests.walls.world import World, models_with_organization, owned_models
 
@@ -48,7 +48,9 @@ def _fingerprints_sql(organization_id: int) -> str:
     sensors = f"sensor_id IN (SELECT id FROM {table(Sensor)} WHERE {of_organization})"
     conditions |= {
         Reading: sensors,
+        FiveMinuteRollup: sensors,
         HourlyRollup: sensors,
+        DailyRollup: sensors,
         Organization: f"id = {organization_id}",
         User: f"id IN (SELECT user_id FROM {table(Membership)} WHERE {of_organization})",
     }

@@ -23,7 +23,10 @@ from predictions.agents import make_predictions, score_predictions
 from predictions.services.requesting import request_prediction_by_person
 from sensors.agents import detect_anomalies, validate_anomalies
 from sensors.ingest.formats import json as json_format
+from sensors.ingest.parsed import from_columns
+from sensors.models import KeyAllowance, RefusedRequests, SensorAlias, SensorNaming, SparkplugBirth
 from sensors.services.ingest import ingest_readings
+from sensors.storage import microseconds
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization, Role, Scope, User
 from smartmaint.accounts.scoping import OrganizationOwned
@@ -60,6 +63,7 @@ def build_world(*, name: str, first_id: int, sensor: str) -> World:
     plant = _make_plant(organization, people, sensor)
     KeyRestriction.objects.create(organization=organization, api_key=api_key, equipment=plant.machine)
     _live_through_a_failure(plant, people, api_key)
+    _set_up_a_gateway(plant, api_key)
     return World(organization, plant, people, secret, first_id)
 
 
@@ -116,6 +120,20 @@ def _live_through_a_failure(plant: Plant, people: dict[Role, User], api_key: Api
     )
     _run_agents()
     request_prediction_by_person(sensor=plant.sensor)
+
+
+def _set_up_a_gateway(plant: Plant, api_key: ApiKey) -> None:
+    """How its readings are named and limited, and one that came for nobody: a line of the inbox, and kept."""
+    owned = {"organization": plant.organization}
+    SensorAlias.objects.create(**owned, key="RMS", sensor=plant.sensor)
+    SensorNaming.objects.create(**owned, api_key=api_key, template="{site}/{field}")
+    KeyAllowance.objects.create(**owned, api_key=api_key, readings_per_s=1000)
+    SparkplugBirth.objects.create(
+        **owned, session="bridge", speaker="works/edge", metrics=[["vibration", 1, "Double"]]
+    )
+    RefusedRequests.objects.create(**owned, api_key=api_key, hour=clock.now(), code="malformed", count=2)
+    parsed = from_columns(keys=["Nobody"], ts_us=[microseconds(clock.now())], values=[3.0])
+    ingest_readings(organization=plant.organization, parsed=parsed, api_key=api_key, format="JSON")
 
 
 def _post_by_key(api_key: ApiKey, plant: Plant, values: list[float]) -> None:

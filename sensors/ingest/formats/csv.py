@@ -7,23 +7,53 @@ number in the file, counted from 1 with the header.
 
 import codecs
 import csv
-import re
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import chain, pairwise
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
+from sensors.ingest.columns import joined, parse_columns
+from sensors.ingest.csv_lines import (
+    SEPARATORS,
+    line_fields,
+    line_text,
+    read_line,
+    timestamp_field,
+    value_field,
+)
 from sensors.ingest.fields import quality_code, reading_value, sensor_key, unit_code
-from sensors.ingest.parsed import MAX_READINGS, MalformedBody, ParsedReadings, ReadingRows, RowProblem
+from sensors.ingest.formats import wide_csv
+from sensors.ingest.parsed import (
+    MAX_READINGS,
+    MalformedBody,
+    ParsedReadings,
+    ReadingRows,
+    RowProblem,
+    TooManyReadings,
+)
 from sensors.ingest.timestamps import timestamp_us
 
-SEPARATORS = ",;\t"
-MAX_LINE_BYTES = 64 * 1024
-MAX_DIGITS = 40
+NAME = "CSV"
+MEDIA_TYPES = ("text/csv",)
 
-_WHOLE_NUMBER = re.compile(r"[+-]?\d+", re.ASCII).fullmatch
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII).fullmatch
+MAX_LINE_BYTES = 64 * 1024
+
+_CHUNK_BYTES = 1024 * 1024
+_MAX_BLOCK_BYTES = 16 * 1024 * 1024
+# Lines that hold anything odd are looked at in this many parts, to find those that do; fewer lines one by one.
+_PARTS = 8
+_FEW = 32
+
+_LINE_FEED = ord("\n")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BLANKS = (b" ", b"\t", b"\r", b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
+# Of a text of these alone, float() reads exactly what `value_field` takes for a number.
+_OF_NUMBERS = b"0123456789+-.eE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +80,24 @@ class _Layout:
     unit: int | None
 
 
+def parse(body: bytes, *, zone: ZoneInfo | None = None) -> ParsedReadings:
+    """Read a request body, long or wide; timestamps without an offset are taken in `zone`.
+
+    A line that cannot be accepted becomes a `Refusal` and stops no other. Raises `MalformedBody` where the header
+    cannot be used and `TooManyReadings` above `MAX_READINGS`; nothing else, whatever the bytes.
+    """
+    stream = BytesIO(body)
+    if wide_csv.is_wide(read_line(stream, limit=wide_csv.MAX_LINE_BYTES)):
+        return wide_csv.parse(body, zone=zone)
+    if body.count(b"\n") > 2 * MAX_READINGS:  # empty lines among them
+        raise TooManyReadings
+    stream.seek(0)
+    parsed = joined(list(read_blocks(stream, zone=zone, historical=False, block_size=len(body) + 1)))
+    if parsed.received > MAX_READINGS:
+        raise TooManyReadings
+    return parsed
+
+
 def read_blocks(
     stream: BinaryIO,
     *,
@@ -58,43 +106,56 @@ def read_blocks(
     historical: bool = True,
     block_size: int = MAX_READINGS,
 ) -> Iterator[ParsedReadings]:
-    """Yield the readings of a file, up to `block_size` lines at a time; empty lines do not count.
+    """Yield the readings of a file, up to `block_size` lines at a time; empty lines are no readings.
 
     Timestamps are ISO 8601 or epoch numbers; those without an offset are taken in `zone`. A line that cannot be
     accepted becomes a `Refusal` and stops no other. Raises `MalformedBody` where the header cannot be used.
     """
-    layout = _read_header(_read_line(stream), columns or Columns())
-    rows, number = ReadingRows(), 1
-    while line := _read_line(stream):
-        number += 1
-        if line.strip():
-            try:
-                _accept(rows, number, _cut(line, layout), layout, zone)
-            except RowProblem as problem:
-                rows.refuse(number, problem)
-            if len(rows.index) + len(rows.refusals) >= block_size:
-                yield rows.finish(historical=historical)
-                rows = ReadingRows()
-    if rows.index or rows.refusals:
-        yield rows.finish(historical=historical)
+    layout = _read_header(read_line(stream, limit=MAX_LINE_BYTES), columns or Columns())
+    reader = _Reader(layout, zone, historical)
+    number = 2
+    for lines in _line_blocks(stream, block_size):
+        parsed = reader.read(lines, number)
+        number += lines.count(b"\n")
+        if parsed.received:
+            yield parsed
 
 
-def _read_line(stream: BinaryIO) -> bytes:
-    """The next line; of one that is too long the beginning only, longer than the limit, and its rest is skipped."""
-    line = stream.readline(MAX_LINE_BYTES + 1)
-    rest = line
-    while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
-        rest = stream.readline(MAX_LINE_BYTES + 1)
-    return line
+def _line_blocks(stream: BinaryIO, most: int) -> Iterator[bytes]:
+    """Whole lines, at most so many at a time, or fewer where they are long."""
+    waiting = b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        waiting += chunk if chunk.endswith(b"\n") else chunk + _rest_of_line(stream)
+        begin = 0
+        for end in _line_ends(waiting)[most - 1 :: most]:
+            yield waiting[begin:end]
+            begin = end
+        waiting = waiting[begin:]
+        if len(waiting) > _MAX_BLOCK_BYTES:
+            yield waiting
+            waiting = b""
+    if waiting:
+        yield waiting
+
+
+def _rest_of_line(stream: BinaryIO) -> bytes:
+    """Of a line that is too long not all, but enough to make it so."""
+    rest = read_line(stream, limit=MAX_LINE_BYTES)
+    return rest if len(rest) <= MAX_LINE_BYTES or rest.endswith(b"\n") else rest + b"\n"
+
+
+def _line_ends(lines: bytes) -> list[int]:
+    """The places after the line feeds."""
+    return (np.flatnonzero(np.frombuffer(lines, np.uint8) == _LINE_FEED) + 1).tolist()
 
 
 def _read_header(line: bytes, columns: Columns) -> _Layout:
     if line.startswith(_UTF_16):
         raise MalformedBody("The file is UTF-16: save it as UTF-8.")
     try:
-        text = _text(line.removeprefix(codecs.BOM_UTF8))
+        text = line_text(line.removeprefix(codecs.BOM_UTF8), limit=MAX_LINE_BYTES)
         separator = max(SEPARATORS, key=text.count)
-        names = [name.lower() for name in _fields(text, separator)]
+        names = [name.lower() for name in line_fields(text, separator)]
     except RowProblem as problem:
         raise MalformedBody(f"The header cannot be read. {problem.detail}") from problem
     return _Layout(
@@ -122,67 +183,95 @@ def _position(names: list[str], name: str) -> int | None:
     return names.index(name.lower()) if name.lower() in names else None
 
 
-def _cut(line: bytes, layout: _Layout) -> list[str]:
-    fields = _fields(_text(line), layout.separator)
-    if len(fields) != layout.width:
-        raise RowProblem("invalid_row", f"The line has {len(fields)} fields, the header {layout.width}.")
-    return fields
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads lines under a header. `first` is the number of the first of them."""
 
+    layout: _Layout
+    zone: ZoneInfo | None
+    historical: bool
 
-def _text(line: bytes) -> str:
-    if len(line) > MAX_LINE_BYTES:
-        raise RowProblem("invalid_row", f"The line is longer than {MAX_LINE_BYTES // 1024} KiB.")
-    if b"\0" in line:
-        raise RowProblem("invalid_row", "The line contains a NUL byte.")
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:
-        raise RowProblem(
-            "invalid_row", f"The line is not UTF-8: {error.reason} at byte {error.start}."
-        ) from error
+    def read(self, lines: bytes, first: int) -> ParsedReadings:
+        ends = _line_ends(lines)
+        if len(ends) < _FEW:
+            return self.by_row(lines, first)
+        try:
+            return self.by_column(lines, first)
+        except (ValueError, csv.Error):
+            step = -(-len(ends) // _PARTS)
+            borders = [0, *ends[step - 1 : -1 : step], len(lines)]
+            parts = [lines[begin:end] for begin, end in pairwise(borders)]
+            return joined([self.read(part, first + step * place) for place, part in enumerate(parts)])
 
+    def by_column(self, lines: bytes, first: int) -> ParsedReadings:
+        """Raises ValueError or csv.Error where any line is not as it should be, in one of many ways."""
+        fields, layout = self._fields(lines), self.layout
+        keys, times, values = (fields[at :: layout.width] for at in (layout.sensor, layout.ts, layout.value))
+        if "".join(values).encode().translate(None, _OF_NUMBERS):
+            raise ValueError("One of the values is no number.")
+        return parse_columns(
+            keys=keys,
+            timestamps=times if ":" in times[0] else [timestamp_field(text) for text in times],
+            values=np.array([float(text) if text else math.nan for text in values], dtype=np.float64),
+            qualities=self._optional(fields, layout.quality),
+            units=self._optional(fields, layout.unit),
+            zone=self.zone,
+            index=np.arange(first, first + len(keys)),
+            historical=self.historical,
+        )
 
-def _fields(text: str, separator: str) -> list[str]:
-    if '"' not in text:
-        return [field.strip() for field in text.split(separator)]
-    try:
-        (fields,) = csv.reader([text.rstrip("\r\n")], delimiter=separator, strict=True)
-    except (csv.Error, ValueError) as error:
-        raise RowProblem("invalid_row", f"The quotes of the line do not fit: {error}.") from error
-    return [field.strip() for field in fields]
+    def _fields(self, lines: bytes) -> list[str]:
+        """The fields of all lines, one after the other."""
+        if not lines.endswith(b"\n"):
+            lines += b"\n"
+        if b"\0" in lines or np.diff(_line_ends(lines), prepend=0).max() > MAX_LINE_BYTES:
+            raise ValueError("One of the lines cannot be read.")
+        lines = lines.replace(b"\r\n", b"\n")
+        separator, width = self.layout.separator, self.layout.width
+        text = lines.decode().removesuffix("\n")
+        if '"' in text:
+            rows = list(csv.reader(text.split("\n"), delimiter=separator, strict=True))
+            is_cut_well = len(rows) == text.count("\n") + 1 and set(map(len, rows)) == {width}
+            fields = list(chain.from_iterable(rows))
+        else:
+            characters = np.frombuffer(lines, np.uint8)
+            borders = characters[(characters == ord(separator)) | (characters == _LINE_FEED)]
+            is_cut_well = borders.tobytes() == lines.count(b"\n") * (separator * (width - 1) + "\n").encode()
+            fields = text.replace("\n", separator).split(separator)
+        if not is_cut_well:
+            raise ValueError("One of the lines has more or fewer fields than the header.")
+        if lines.isascii() and not any(blank in lines for blank in _BLANKS):
+            return fields
+        return [field.strip() for field in fields]
 
+    def _optional(self, fields: list[str], position: int | None) -> list[str | None]:
+        if position is None:
+            return [None] * (len(fields) // self.layout.width)
+        return [field or None for field in fields[position :: self.layout.width]]
 
-def _accept(
-    rows: ReadingRows, number: int, fields: list[str], layout: _Layout, zone: ZoneInfo | None
-) -> None:
-    quality = quality_code(_optional(fields, layout.quality))
-    rows.accept(
-        number,
-        sensor_key(fields[layout.sensor]),
-        timestamp_us(_timestamp(fields[layout.ts]), zone=zone),
-        reading_value(_value(fields[layout.value]), quality=quality),
-        quality,
-        unit_code(_optional(fields, layout.unit)),
-    )
+    def by_row(self, lines: bytes, first: int) -> ParsedReadings:
+        rows, number = ReadingRows(), first
+        stream = BytesIO(lines)
+        while line := read_line(stream, limit=MAX_LINE_BYTES):
+            if line.strip():
+                try:
+                    self._accept(rows, number, line)
+                except RowProblem as problem:
+                    rows.refuse(number, problem, raw=line)
+            number += 1
+        return rows.finish(historical=self.historical)
 
-
-def _optional(fields: list[str], position: int | None) -> str | None:
-    return None if position is None else fields[position] or None
-
-
-def _timestamp(text: str) -> str | int | float:
-    """Epoch numbers as numbers, whole ones to the last digit; anything else as it is."""
-    if len(text) > MAX_DIGITS:
-        return text
-    if _WHOLE_NUMBER(text):
-        return int(text)
-    return float(text) if _NUMBER(text) else text
-
-
-def _value(text: str) -> float | str | None:
-    """The number; None for an empty field, and anything else as it is, so that it is refused by its own rule."""
-    if _NUMBER(text):
-        return float(text)
-    if "," in text:
-        raise RowProblem("invalid_value", "The value has a comma: write it with a decimal point.")
-    return text or None
+    def _accept(self, rows: ReadingRows, number: int, line: bytes) -> None:
+        layout = self.layout
+        fields = line_fields(line_text(line, limit=MAX_LINE_BYTES), layout.separator)
+        if len(fields) != layout.width:
+            raise RowProblem("invalid_row", f"The line has {len(fields)} fields, the header {layout.width}.")
+        quality = quality_code(None if layout.quality is None else fields[layout.quality] or None)
+        rows.accept(
+            number,
+            sensor_key(fields[layout.sensor]),
+            timestamp_us(timestamp_field(fields[layout.ts]), zone=self.zone),
+            reading_value(value_field(fields[layout.value]), quality=quality),
+            quality,
+            unit_code(None if layout.unit is None else fields[layout.unit] or None),
+        )

@@ -1,10 +1,11 @@
-"""Imports readings from a long CSV file, however large, with a report of the lines that were refused."""
+"""Imports readings from a CSV file, long or wide, however large, with a report of the lines that were refused."""
 
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 from zoneinfo import ZoneInfo
@@ -13,20 +14,24 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from sensors.ingest.formats.csv import Columns, read_blocks
+from sensors.ingest.formats import csv as long_csv
+from sensors.ingest.formats import wide_csv
 from sensors.ingest.parsed import MalformedBody, ParsedReadings, Refusal
 from sensors.services.ingest import ingest_readings
 from smartmaint.accounts.models import Organization, validate_time_zone
 
 REFUSALS_SHOWN = 20
-COUNTED = ("received", "inserted", "updated", "unchanged", "rejected")
+COUNTED = ("received", "inserted", "updated", "unchanged", "held", "rejected")
+# A transaction's fixed costs are spread over many rows, and one that is cut short costs seconds only.
+LINES_AT_ONCE = 50_000
 
 
 class Command(BaseCommand):
     help = (
         "Imports readings from a CSV file with a header and one reading a line: sensor, ts, value and, where there "
-        "are such columns, quality and unit. What is stored already stays as it is, so an import that was cut short "
-        "is simply started again. Exit status 1 when a line was refused."
+        "are such columns, quality and unit; or, with --wide, with a column of times and one for each sensor. What is "
+        "stored already stays as it is, so an import that was cut short is simply started again. Exit status 1 when "
+        "a line was refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -43,7 +48,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--errors", type=Path, metavar="FILE", help="write every refused line's number and reason"
         )
-        for column in Columns.__dataclass_fields__:
+        parser.add_argument(
+            "--wide",
+            action="store_true",
+            help="one column of times, and one for each sensor, named by its key, such as 'pump-7/flow [m3/h]'",
+        )
+        parser.add_argument(
+            "--prefix",
+            default="",
+            metavar="TEXT",
+            help="with --wide: what stands before the name of every column",
+        )
+        for column in long_csv.Columns.__dataclass_fields__:
             name = "time" if column == "ts" else column
             parser.add_argument(
                 f"--{name}-column", default=column, dest=column, metavar="NAME", help=f"default: {column}"
@@ -51,8 +67,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, file: Path, **options: Any) -> None:
         organization = _organization(options["organization"])
-        zone = _zone(options["zone"])
-        columns = Columns(**{column: options[column] for column in Columns.__dataclass_fields__})
+        options["zone"] = _zone(options["zone"])
+        if options["prefix"] and not options["wide"]:
+            raise CommandError("--prefix is for --wide: in a long file the keys stand in the lines.")
         with ExitStack() as stack:
             try:
                 stream = stack.enter_context(file.open("rb"))
@@ -62,8 +79,9 @@ class Command(BaseCommand):
             except OSError as error:
                 raise CommandError(f"{error.filename}: {error.strerror}.") from error
             try:
-                blocks = read_blocks(stream, columns=columns, zone=zone, historical=options["historical"])
-                counts = self._import(organization, stream, blocks, report)
+                blocks = stack.enter_context(closing(_one_ahead(_blocks(stream, options))))
+                name = wide_csv.NAME if options["wide"] else long_csv.NAME
+                counts = self._import(organization, stream, blocks, report, name)
             except MalformedBody as error:
                 raise CommandError(f"{file}: {error.detail}") from error
             except KeyboardInterrupt as error:
@@ -78,6 +96,7 @@ class Command(BaseCommand):
         stream: BinaryIO,
         blocks: Iterable[ParsedReadings],
         report: TextIO | None,
+        format: str,
     ) -> Counter[str]:
         """Store block by block; returns how many lines were received, inserted, updated, unchanged, rejected."""
         counts: Counter[str] = Counter()
@@ -86,7 +105,7 @@ class Command(BaseCommand):
         size = os.fstat(stream.fileno()).st_size
         with tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
             for parsed in blocks:
-                receipt = ingest_readings(organization=organization, parsed=parsed)
+                receipt = ingest_readings(organization=organization, parsed=parsed, format=format)
                 if report:
                     rows = ((one.index, one.code, one.detail) for one in receipt.refusals)
                     csv.writer(report).writerows(rows)
@@ -101,11 +120,30 @@ class Command(BaseCommand):
             self.stdout.write(f"line {refusal.index}: {refusal.code}: {refusal.detail}")
 
     def _conclude(self, counts: Counter[str], errors: Path | None) -> None:
-        told = ", ".join(f"{counts[name]:,} {name}" for name in COUNTED[1:])
+        told = ", ".join(f"{counts[name]:,} {name}" for name in COUNTED[1:] if name != "held" or counts[name])
         self.stdout.write(f"{counts['received']:,} readings: {told}")
         if counts["rejected"]:
             where = f"{errors} tells why" if errors else "--errors FILE writes down why"
             raise CommandError(f"Refused lines: {counts['rejected']:,}; {where}.")
+
+
+def _blocks(stream: BinaryIO, options: dict[str, Any]) -> Iterator[ParsedReadings]:
+    names = {column: options[column] for column in long_csv.Columns.__dataclass_fields__}
+    how = {"zone": options["zone"], "historical": options["historical"], "block_size": LINES_AT_ONCE}
+    if options["wide"]:
+        is_named = names["ts"] != long_csv.Columns().ts
+        time_column = names["ts"] if is_named else None
+        return wide_csv.read_blocks(stream, time_column=time_column, prefix=options["prefix"], **how)
+    return long_csv.read_blocks(stream, columns=long_csv.Columns(**names), **how)
+
+
+def _one_ahead(blocks: Iterator[ParsedReadings]) -> Generator[ParsedReadings]:
+    """Each block is parsed in a thread while the one before it is stored, which is waiting for the most part."""
+    with ThreadPoolExecutor(max_workers=1) as parser:
+        following = parser.submit(next, blocks, None)
+        while (parsed := following.result()) is not None:
+            following = parser.submit(next, blocks, None)
+            yield parsed
 
 
 def _organization(slug: str) -> Organization:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sensors.ingest.formats.json import parse
-from sensors.ingest.parsed import MAX_READINGS, MalformedBody, TooManyReadings
+from sensors.ingest.formats.json import by_row, parse
+from sensors.ingest.parsed import MAX_READINGS, MalformedBody, ParsedReadings, TooManyReadings
 
 TEN_O_CLOCK_US = 1_795_341_600_000_000  # 2026-11-22T10:00:00Z
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,6 +23,22 @@ def row(**changes):
     return {"sensor": "pump-7/vibration", "ts": "2026-11-22T10:00:00Z", "value": 4.2} | changes
 
 
+def readings(parsed: ParsedReadings) -> list[tuple]:
+    """Everything of each reading, comparable (NaN equals no NaN, so values are told in words)."""
+    return [
+        (index, parsed.keys[key], ts_us, repr(value), quality, parsed.units[unit])
+        for index, key, ts_us, value, quality, unit in zip(
+            parsed.index.tolist(),
+            parsed.key_of_row,
+            parsed.ts_us.tolist(),
+            parsed.values.tolist(),
+            parsed.quality.tolist(),
+            parsed.unit_of_row,
+            strict=True,
+        )
+    ]
+
+
 def refusal_codes(parsed):
     return [(refusal.index, refusal.code) for refusal in parsed.refusals]
 
@@ -32,11 +48,11 @@ def test_a_full_row_becomes_one_element_of_each_array():
         body(row(ts="2026-11-22T10:00:00.250Z", quality="uncertain", unit="mm/s"), historical=True)
     )
     assert parsed.index.tolist() == [0]
-    assert parsed.sensor_keys.tolist() == ["pump-7/vibration"]
+    assert parsed.keys == ["pump-7/vibration"]
     assert parsed.ts_us.tolist() == [TEN_O_CLOCK_US + 250_000]
     assert parsed.values.tolist() == [4.2]
     assert parsed.quality.tolist() == [1]
-    assert parsed.units.tolist() == ["mm/s"]
+    assert parsed.units == ["mm/s"]
     assert parsed.historical is True
     assert parsed.received == 1
     assert parsed.refusals == []
@@ -44,14 +60,14 @@ def test_a_full_row_becomes_one_element_of_each_array():
 
 def test_arrays_have_their_types_even_without_rows():
     parsed = parse(body())
-    kinds = [parsed.index, parsed.sensor_keys, parsed.ts_us, parsed.values, parsed.quality, parsed.units]
-    assert [array.dtype.str for array in kinds] == ["<i8", "|O", "<i8", "<f8", "|i1", "|O"]
+    kinds = [parsed.index, parsed.key_of_row, parsed.ts_us, parsed.values, parsed.quality, parsed.unit_of_row]
+    assert [array.dtype.str for array in kinds] == ["<i8", "<i8", "<i8", "<f8", "|i1", "<i8"]
     assert parsed.received == 0
 
 
 def test_quality_unit_and_historical_have_defaults_and_unknown_keys_are_ignored():
     parsed = parse(body(row(colour="red"), batch=7))
-    assert (parsed.quality.tolist(), parsed.units.tolist(), parsed.historical) == ([0], [None], False)
+    assert (parsed.quality.tolist(), parsed.units, parsed.historical) == ([0], [None], False)
 
 
 def test_a_bad_row_stops_no_other():
@@ -108,6 +124,11 @@ def test_a_number_that_nothing_can_hold_is_refused_by_its_field(field, code, num
     fields = {"sensor": '"pump"', "ts": "0", "value": "1"} | {field: number}
     one_row = ",".join(f'"{name}":{text}' for name, text in fields.items())
     assert refusal_codes(parse(f'{{"readings":[{{{one_row}}}]}}'.encode())) == [(0, code)]
+
+
+def test_a_refused_row_is_kept_as_it_was_sent():
+    (refusal,) = parse(b'{"readings": [{"sensor": "a",  "ts": 0, "value": "much"}]}').refusals
+    assert refusal.raw == '{"sensor": "a",  "ts": 0, "value": "much"}'
 
 
 def test_a_missing_field_is_refused_by_its_code():
@@ -274,7 +295,71 @@ def test_what_was_sent_is_what_arrives(sent):
         )
     )
     assert parsed.refusals == []
-    assert parsed.sensor_keys.tolist() == [key for key, *_ in sent]
+    assert [parsed.keys[number] for number in parsed.key_of_row] == [key for key, *_ in sent]
     assert parsed.ts_us.tolist() == [(moment - EPOCH) // timedelta(microseconds=1) for moment in moments]
     assert parsed.values.tolist() == [value for *_, value, _ in sent]
     assert parsed.quality.tolist() == [["good", "uncertain", "bad"].index(word) for *_, word in sent]
+
+
+good_rows = st.fixed_dictionaries(
+    {
+        "sensor": st.sampled_from(["pump-7/vibration", "pump-7/flow", "Öl"]),
+        "ts": st.datetimes(datetime(1999, 1, 1), datetime(2030, 1, 1)).map(lambda at: f"{at.isoformat()}Z")
+        | st.integers(0, 59).map("2026-11-22T10:00:{:02}+01:00".format)
+        | st.integers(-(10**17), 10**20 - 1)
+        | st.floats(-1e17, 1e17),
+        "value": st.floats(-1e100, 1e100) | st.integers(-(10**90), 10**90),
+    },
+    optional={
+        "quality": st.sampled_from([None, "good", "Bad", "uncertain"]),
+        "unit": st.sampled_from([None, "mm/s"]),
+        "more": st.none(),
+    },
+)
+
+
+@given(
+    st.lists(good_rows, min_size=1, max_size=8),
+    st.lists(rows | json_values, max_size=1),
+    st.integers(10, 120),
+    st.sampled_from([None, ZoneInfo("Europe/Berlin")]),
+)
+def test_many_rows_together_are_read_as_one_by_one(good, odd, count, zone):
+    sent = [*(good[n % len(good)] for n in range(count)), *odd]
+    written = json.dumps({"readings": sent, "historical": True}).encode()
+    try:
+        one_by_one = by_row(written, zone=zone)
+    except MalformedBody:
+        with pytest.raises(MalformedBody):
+            parse(written, zone=zone)
+        return
+    together = parse(written, zone=zone)
+    assert readings(together) == readings(one_by_one)
+    assert together.refusals == one_by_one.refusals
+    assert together.historical is True
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"sensor": "a", "ts": 0, "value": null}',
+        b'{"sensor": "a", "ts": 0, "value": "NaN", "quality": "bad"}',
+        b'{"sensor": "a", "ts": 0, "value": 1e400}',
+        b'{"sensor": "a", "ts": 0, "value": -0}',
+        b'{"sensor": "a", "ts": 0, "value": true}',
+        b'{"sensor": "a", "ts": true, "value": 1}',
+        b'{"sensor": "a", "ts": null, "value": 1, "ts": 5}',
+        b'{"sensor": "", "ts": 0, "value": 1}',
+        b'{"sensor": "a", "ts": 18446744073709551616, "value": 18446744073709551616}',
+        b'{"sensor": "a", "ts": 0, "value": 1, "unit": ""}',
+        b"[]",
+    ],
+)
+def test_one_odd_row_among_many_changes_no_other(odd):
+    some = b",".join([json.dumps(row()).encode()] * 50)
+    parsed = parse(b'{"readings": [' + some + b"," + odd + b"," + some + b"]}")
+    assert parsed.received == 101
+    assert [one[1:] for one in readings(parsed) if one[0] != 50] == [
+        ("pump-7/vibration", TEN_O_CLOCK_US, "4.2", 0, None)
+    ] * 100
+    assert [refusal.index for refusal in parsed.refusals] in ([], [50])

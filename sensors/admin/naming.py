@@ -1,0 +1,36 @@
+"""How the readings of a key come to their sensors, where they name none."""
+
+from django.contrib import admin
+from django.forms import ValidationError
+from django.http import HttpRequest
+
+from sensors.ingest.naming import BadTemplate, Template
+from sensors.models import SensorNaming
+from smartmaint.accounts.models import Role
+from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin, ScopedModelForm
+
+
+class SensorNamingForm(ScopedModelForm):
+    def clean_template(self) -> str:
+        template = self.cleaned_data["template"]
+        try:
+            Template.of(template)
+        except BadTemplate as error:
+            raise ValidationError(str(error), code="bad_template") from error
+        return template
+
+
+@admin.register(SensorNaming)
+class SensorNamingAdmin(ScopedHistoryAdmin):
+    """A key without a naming of its own is named by measurement, tags and field."""
+
+    view_role = add_role = change_role = delete_role = Role.ADMIN
+    form = SensorNamingForm
+    empty_words = "The readings of every key are named by measurement, values of the tags, and field."
+    list_display = ["api_key", "template", "text_fields"]
+    list_select_related = ["api_key", "organization"]
+    search_fields = ["api_key__name", "api_key__prefix", "template"]
+    fields = ["api_key", "template", "text_fields"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: SensorNaming | None = None) -> list[str]:
+        return ["api_key"] if obj else []

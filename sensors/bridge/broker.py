@@ -1,0 +1,275 @@
+"""The bridge's connection to an MQTT broker: one thread, one message read at a time, nothing acknowledged by itself."""
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from sensors.bridge.messages import Message
+
+log = structlog.get_logger(__name__)
+
+PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+ANSWER_SECONDS = 10.0
+MOST_UNANSWERED = 200
+UNUSED_FILTER = "smartmaint/nothing"
+# Larger than any body that is read, and the end of what one message can take of the memory.
+LARGEST_PACKET_BYTES = 16 * 1024 * 1024
+
+
+class BrokerAway(Exception):
+    """There is no connection, or it broke; the text says why."""
+
+
+@dataclass(frozen=True)
+class BrokerOptions:
+    """Where the broker is, who we are there, and what we subscribe to.
+
+    `inflight` is how many messages the broker may have sent without an acknowledgement (MQTT 5 tells it so),
+    `session_expiry_s` how long it keeps what comes while we are away (MQTT 5; else it decides).
+    """
+
+    host: str
+    client_id: str
+    filters: tuple[str, ...]
+    port: int = 1883
+    protocol: str = "5"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    keepalive_s: int = 60
+    inflight: int = 1000
+    session_expiry_s: int = 7 * 86_400
+    is_encrypted: bool = False
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+
+    @property
+    def is_mqtt_5(self) -> bool:
+        return self.protocol == "5"
+
+
+class Broker:
+    """A connection with a session that outlives it: what was not acknowledged comes again.
+
+    paho itself writes before it reads, and gives up a connection that it cannot write to with all that it has not read.
+    So here a turn reads before it writes: what a dying broker had sent is still taken. Only a broker that sends without
+    a pause is answered in between.
+    """
+
+    def __init__(self, options: BrokerOptions, on_message: Callable[[Message], None]) -> None:
+        self.options = options
+        self._on_message = on_message
+        self._client: mqtt.Client | None = None
+        self._is_accepted = False
+        self.is_subscribed = False
+        self._is_flushed = False
+        self._refusal = ""
+        self._unanswered = 0  # packets read since the last time that something was written
+        # Messages that were stored, by number, for those that come again because the answer was lost.
+        self._stored: dict[int, int] = {}
+
+    def connect(self) -> None:
+        """Connect, and return once the broker agrees, before it sends anything; raises BrokerAway."""
+        self._is_accepted, self.is_subscribed, self._refusal = False, False, ""
+        options = self.options
+        try:
+            self._client = self._make_client()
+            if options.is_mqtt_5:
+                self._client.connect(
+                    options.host,
+                    options.port,
+                    options.keepalive_s,
+                    clean_start=False,
+                    properties=self._connect_properties(),
+                )
+            else:
+                self._client.connect(options.host, options.port, options.keepalive_s)
+        except (OSError, ValueError) as error:
+            raise BrokerAway(f"{options.host}:{options.port} cannot be reached: {error}") from error
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not self._is_accepted:
+            self.turn(0.1)
+            if time.monotonic() > deadline:
+                raise BrokerAway(f"{options.host}:{options.port} does not answer as an MQTT broker.")
+
+    def turn(self, timeout_s: float) -> None:
+        """Take one packet, or write what waits to be written, or wait so long; raises BrokerAway."""
+        client = self._client
+        sock = None if client is None else client.socket()
+        if client is None or sock is None:
+            raise BrokerAway(self._refusal or "The connection was lost.")
+        has_rest = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        writers = [sock] if client.want_write() else []
+        try:
+            readable, writable, _ = select.select([sock], writers, [], 0 if has_rest else timeout_s)
+        except (OSError, ValueError) as error:
+            raise BrokerAway(f"The connection was lost: {error}") from error
+        result = MQTTErrorCode.MQTT_ERR_SUCCESS
+        if writable and (self._unanswered >= MOST_UNANSWERED or not (readable or has_rest)):
+            self._unanswered = 0
+            result = client.loop_write()
+        elif readable or has_rest:
+            self._unanswered += 1
+            result = client.loop_read()
+        client.loop_misc()
+        if self._refusal or result != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise BrokerAway(self._refusal or f"The connection was lost: {mqtt.error_string(result)}")
+
+    def acknowledge(self, messages: list[Message]) -> None:
+        """Tell the broker that these are stored; on a connection that is gone they only count as that."""
+        for message in messages:
+            if message.mid:
+                self._stored[message.mid] = hash((message.topic, message.payload))
+                self._acknowledge(message.mid)
+
+    def _acknowledge(self, mid: int) -> None:
+        if self._client is not None and self._client.socket() is not None:
+            self._client.ack(mid, 1)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message that may be lost."""
+        if self._client is not None:
+            self._client.publish(topic, payload, qos=0)
+
+    def disconnect(self) -> None:
+        """Say goodbye once the broker has taken all acknowledgements; the session stays.
+
+        A broker answers in order, so its answer to a harmless question tells that it has read what was before. Without
+        that a bridge that starts at once would get again what the broker had not yet read of.
+        """
+        client = self._client
+        if client is None or client.socket() is None:
+            return
+        self._is_flushed = False
+        client.unsubscribe(UNUSED_FILTER)
+        deadline = time.monotonic() + ANSWER_SECONDS
+        with suppress(BrokerAway):
+            while not self._is_flushed and time.monotonic() < deadline:
+                self.turn(0.1)
+            client.disconnect()
+            while client.want_write() and time.monotonic() < deadline:
+                self.turn(0.1)
+
+    def _make_client(self) -> mqtt.Client:
+        options = self.options
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            options.client_id,
+            clean_session=None if options.is_mqtt_5 else False,
+            protocol=PROTOCOLS[options.protocol],
+            manual_ack=True,
+        )
+        if options.username is not None:
+            client.username_pw_set(options.username, options.password)
+        if options.is_encrypted:
+            client.tls_set(_text(options.ca_file), _text(options.certificate), _text(options.certificate_key))
+        client.on_connect = self._when_connected
+        client.on_subscribe = self._when_subscribed
+        client.on_unsubscribe = self._when_flushed
+        client.on_disconnect = self._when_disconnected
+        client.on_message = self._when_message
+        client.on_socket_open = _send_at_once
+        # Being told is enough to keep paho from writing by itself: turns do it, after reading.
+        client.on_socket_register_write = lambda *_: None
+        return client
+
+    def _connect_properties(self) -> Properties:
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self.options.session_expiry_s
+        properties.ReceiveMaximum = self.options.inflight
+        properties.MaximumPacketSize = LARGEST_PACKET_BYTES
+        return properties
+
+    def _when_connected(
+        self,
+        client: mqtt.Client,
+        userdata: Any,
+        flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        properties: Any,
+    ) -> None:
+        if reason.is_failure:
+            self._refusal = f"The broker refuses the connection: {reason}."
+            return
+        self._is_accepted = True
+        if not flags.session_present:
+            self._stored.clear()  # a new session counts its messages anew
+        log.info("bridge.connected", broker=self.options.host, has_session=flags.session_present)
+        if self.options.is_mqtt_5:
+            # A retained message is an old one: the broker's memory, not a measurement.
+            wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            client.subscribe([(name, wanted) for name in self.options.filters])
+        else:
+            client.subscribe([(name, 1) for name in self.options.filters])
+
+    def _when_subscribed(
+        self, client: mqtt.Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Any
+    ) -> None:
+        refused = [
+            f"{name} ({reason})"
+            for name, reason in zip(self.options.filters, reasons, strict=False)
+            if reason.is_failure
+        ]
+        if refused:
+            self._refusal = f"The broker refuses the subscription to {', '.join(refused)}."
+        self.is_subscribed = not refused
+
+    def _when_flushed(self, *_: Any) -> None:
+        self._is_flushed = True
+
+    def _when_disconnected(
+        self,
+        client: mqtt.Client,
+        userdata: Any,
+        flags: mqtt.DisconnectFlags,
+        reason: ReasonCode,
+        properties: Any,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._refusal = f"The broker ended the connection: {reason}."
+
+    def _when_message(self, client: mqtt.Client, userdata: Any, received: mqtt.MQTTMessage) -> None:
+        try:
+            topic = received.topic
+        except UnicodeDecodeError:
+            log.warning("bridge.topic_unreadable", mid=received.mid)
+            self._acknowledge(received.mid)
+            return
+        mid = received.mid if received.qos else 0
+        is_stored = received.dup and self._stored.get(mid) == hash((topic, bytes(received.payload)))
+        if is_stored or received.retain:
+            if mid:
+                self._acknowledge(mid)
+            return
+        self._on_message(
+            Message(
+                topic=topic,
+                payload=bytes(received.payload),
+                arrived_us=time.time_ns() // 1_000,
+                mid=mid,
+                is_redelivered=received.dup,
+            )
+        )
+
+
+def _send_at_once(client: mqtt.Client, userdata: Any, sock: Any) -> None:
+    """Acknowledgements are a few bytes each: without this they wait for each other's arrival."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

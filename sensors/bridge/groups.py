@@ -1,0 +1,48 @@
+"""Messages that are stored together."""
+
+import time
+from dataclasses import dataclass, field
+
+from sensors.bridge.messages import Message
+from sensors.ingest.parsed import MAX_READINGS, ParsedReadings
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """When a group is stored: a first message so old, so many messages, bytes or readings, or so long a silence."""
+
+    seconds: float = 0.2
+    messages: int = 500
+    payload_bytes: int = 8 * 1024 * 1024
+    readings: int = MAX_READINGS
+    quiet_seconds: float = 0.01
+
+
+@dataclass
+class Group:
+    """Messages with the readings of each, in the order they came."""
+
+    messages: list[Message] = field(default_factory=list)
+    readings: list[list[ParsedReadings]] = field(default_factory=list)
+    started_at: float = 0.0
+    payload_bytes: int = 0
+    received: int = 0
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def add(self, message: Message, readings: list[ParsedReadings]) -> None:
+        if not self.messages:
+            self.started_at = time.monotonic()
+        self.messages.append(message)
+        self.readings.append(readings)
+        self.payload_bytes += len(message.payload)
+        self.received += sum(parsed.received for parsed in readings)
+
+    def is_full(self, gathering: Gathering) -> bool:
+        return bool(self.messages) and (
+            len(self.messages) >= gathering.messages
+            or self.payload_bytes >= gathering.payload_bytes
+            or self.received >= gathering.readings
+            or time.monotonic() - self.started_at >= gathering.seconds
+        )

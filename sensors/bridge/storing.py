@@ -1,0 +1,180 @@
+"""A group of messages on its way into the database, with the rights of one key."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from zoneinfo import ZoneInfo
+
+import psycopg2
+import structlog
+from django.db import (
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
+
+from sensors.bridge.groups import Group
+from sensors.bridge.joining import joined
+from sensors.bridge.messages import Manners, Message
+from sensors.bridge.payloads import refused_message
+from sensors.bridge.topics import topic_template
+from sensors.ingest.formats.sparkplug import Birth
+from sensors.ingest.naming import BadTemplate, Template
+from sensors.ingest.parsed import ParsedReadings
+from sensors.models import SensorNaming
+from sensors.services.births import births_of_session, keep_births
+from sensors.services.ingest import ingest_readings
+from sensors.services.metering import charge
+from smartmaint.accounts.models import ApiKey, Scope
+from smartmaint.accounts.services import ApiKeyError, authenticate_api_key
+
+log = structlog.get_logger(__name__)
+
+KEY_CHECK_SECONDS = 60.0
+
+_AWAY = (
+    OperationalError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    ProgrammingError,
+    # COPY is psycopg2's own, and so are its errors.
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.InternalError,
+    psycopg2.NotSupportedError,
+    psycopg2.ProgrammingError,
+)
+
+
+class BridgeStopped(Exception):
+    """The bridge may not go on; the text tells a person why."""
+
+
+class DatabaseAway(Exception):
+    """The database does not answer, or is in no state to take anything: no message's fault."""
+
+
+class Storing:
+    """Stores under the key of `secret`; `template` goes before the key's own naming. `format` names it on receipts."""
+
+    def __init__(self, *, secret: str, template: Template | None, format: str) -> None:
+        self.manners = Manners(template=template)
+        self._secret = secret
+        self._template = template
+        self._format = format
+        self._api_key: ApiKey | None = None
+        self._checked_at = float("-inf")
+
+    @property
+    def api_key(self) -> ApiKey:
+        """Raises DatabaseAway before the database has told of the key."""
+        if self._api_key is None:
+            raise DatabaseAway("The key was not read yet.")
+        return self._api_key
+
+    @property
+    def is_check_due(self) -> bool:
+        return time.monotonic() - self._checked_at >= KEY_CHECK_SECONDS
+
+    def check_key(self) -> None:
+        """Look whether the key still opens, and how its payloads are named; raises BridgeStopped and DatabaseAway."""
+        with _answering():
+            try:
+                api_key = authenticate_api_key(self._secret)
+            except ApiKeyError as error:
+                raise BridgeStopped(f"The API key is refused. {error}") from error
+            naming = SensorNaming.objects.filter(api_key=api_key).first()
+        if Scope.INGEST not in api_key.scopes:
+            raise BridgeStopped(f"The API key {api_key} has not the scope {Scope.INGEST.value!r}.")
+        self._api_key = api_key
+        self._checked_at = time.monotonic()
+        self.manners = Manners(
+            template=_template_of(naming) if self._template is None else self._template,
+            zone=ZoneInfo(api_key.time_zone) if api_key.time_zone else None,
+            leaves_out_text=naming is not None and naming.text_fields == SensorNaming.TextFields.IGNORE,
+        )
+
+    def charge(self, group: Group) -> None:
+        """Count the group against the key's limits; raises OverLimit and DatabaseAway."""
+        with _answering():
+            charge(self.api_key, readings=group.received)
+
+    def store(self, group: Group) -> None:
+        """Store all that can be stored and keep the rest as rejected; raises DatabaseAway."""
+        with _answering():
+            self._store(group.messages, group.readings)
+
+    def births(self, session: str) -> dict[str, Birth]:
+        """What Sparkplug nodes told an earlier run of this session; raises DatabaseAway."""
+        with _answering():
+            return births_of_session(organization=self.api_key.organization, session=session)
+
+    def keep_births(self, session: str, births: Mapping[str, Birth | None]) -> None:
+        """Raises DatabaseAway."""
+        with _answering():
+            keep_births(organization=self.api_key.organization, session=session, births=births)
+
+    def _store(self, messages: list[Message], readings: list[list[ParsedReadings]]) -> None:
+        """One transaction for all. Where that fails by what it is given, each half is tried, so that in the end one
+        message alone is refused.
+        """
+        try:
+            for parsed in joined((number, part) for number, parts in enumerate(readings) for part in parts):
+                self._ingest(parsed, messages)
+        except _AWAY:
+            raise
+        except Exception:
+            if len(messages) == 1:
+                self._ingest(failed_message(messages[0]), messages)
+                return
+            half = len(messages) // 2
+            self._store(messages[:half], readings[:half])
+            self._store(messages[half:], readings[half:])
+
+    def _ingest(self, parsed: ParsedReadings, messages: list[Message]) -> None:
+        receipt = ingest_readings(
+            organization=self.api_key.organization, parsed=parsed, api_key=self.api_key, format=self._format
+        )
+        if receipt.refusals:
+            first = receipt.refusals[0]
+            log.warning(
+                "bridge.refused",
+                codes=dict(Counter(refusal.code for refusal in receipt.refusals)),
+                topic=messages[first.index].topic,
+                detail=first.detail,
+            )
+
+
+def failed_message(message: Message) -> ParsedReadings:
+    """A message that met a defect, and must not come again and again: logged whole, and one refusal."""
+    log.exception("bridge.message_failed", topic=message.topic, payload=message.payload)
+    return refused_message(message, "not_stored", "This message failed in the bridge; its log tells why.")
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """A block that needs the database; raises DatabaseAway."""
+    try:
+        if not connection.in_atomic_block:  # else it is the caller's to close
+            connection.close_if_unusable_or_obsolete()
+        yield
+    except _AWAY as error:
+        connection.close()
+        raise DatabaseAway(str(error).strip() or type(error).__name__) from error
+
+
+def _template_of(naming: SensorNaming | None) -> Template | None:
+    """The key's template; raises BridgeStopped for one that is made for other clients than a bridge."""
+    if naming is None:
+        return None
+    try:
+        return topic_template(naming.template)
+    except BadTemplate as error:
+        raise BridgeStopped(
+            f"The key's naming {naming.template!r} does not suit a bridge: give it a template of its own. {error}"
+        ) from error

@@ -1,0 +1,86 @@
+"""JSON bodies taken apart level by level: each part stays as it was written until it is looked at, so that what cannot
+be read spoils its own reading only, and can be shown as it was sent.
+"""
+
+import codecs
+import math
+from typing import Any
+
+import msgspec
+
+from sensors.ingest.parsed import MAX_READINGS, MalformedBody, RowProblem, TooManyReadings
+
+# Far beyond what 10,000 readings need: refused before a million tiny elements fill the memory.
+_MAX_COMMAS = 30 * MAX_READINGS
+
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_either = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw]).decode
+_decode_plain = msgspec.json.Decoder().decode
+
+
+def checked_text(body: bytes) -> bytes:
+    """The body without its byte order mark; raises `MalformedBody` where it is no text, `TooManyReadings` early."""
+    body = body.removeprefix(codecs.BOM_UTF8)
+    if b"\0" in body:
+        raise MalformedBody("The body contains a NUL byte.")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"The body is not UTF-8: {error.reason} at byte {error.start}.") from error
+    if body.count(b",") > _MAX_COMMAS:
+        raise TooManyReadings
+    return body
+
+
+def body_list(body: bytes) -> list[msgspec.Raw]:
+    """The elements of a body that must be a list; raises `MalformedBody`."""
+    return _whole(_decode_list, body)
+
+
+def body_object(body: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a body that must be an object, the last of the same name; raises `MalformedBody`."""
+    return _whole(_decode_object, body)
+
+
+def body_list_or_object(body: bytes) -> list[msgspec.Raw] | dict[str, msgspec.Raw]:
+    """The parts of a body that may be either; raises `MalformedBody`."""
+    return _whole(_decode_either, body)
+
+
+def _whole(decode: Any, body: bytes) -> Any:
+    try:
+        return decode(body)
+    except RecursionError as error:
+        raise MalformedBody("The body is nested too deeply.") from error
+    except msgspec.DecodeError as error:
+        raise MalformedBody(f"The body is not what its format says: {error}.") from error
+
+
+def members(raw: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
+    """The members of a part, the last of the same name; None where it is no object."""
+    try:
+        return _decode_object(raw)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+
+
+def elements(raw: msgspec.Raw) -> list[msgspec.Raw] | None:
+    """The elements of a part, None where it is no list."""
+    try:
+        return _decode_list(raw)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+
+
+def plain(raw: msgspec.Raw) -> Any:
+    """A part as Python's own values; a number that no float can hold comes as infinity, for the rules to refuse.
+
+    Raises `RowProblem` where it is nested too deeply.
+    """
+    try:
+        return _decode_plain(raw)
+    except msgspec.ValidationError:
+        return math.inf
+    except RecursionError as error:
+        raise RowProblem("invalid_row", "This is nested too deeply.") from error

@@ -1,0 +1,26 @@
+"""What an MQTT bridge must remember of Sparkplug B nodes, so that it understands them after it was started anew."""
+
+from django.db import models
+
+from smartmaint import clock
+from smartmaint.accounts.scoping import OrganizationOwned
+
+
+class SparkplugBirth(OrganizationOwned):
+    """The metrics that a node or device announced last; its messages since then may name them by alias alone."""
+
+    session = models.CharField(max_length=100, help_text="The bridge's client ID.")
+    speaker = models.CharField(max_length=500, help_text="GROUP/NODE or GROUP/NODE/DEVICE.")
+    metrics = models.JSONField(help_text="Name, alias or null, and datatype of each metric.")
+    told_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        verbose_name = "Sparkplug birth"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "session", "speaker"], name="sparkplugbirth_speaker_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.speaker

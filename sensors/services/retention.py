@@ -1,0 +1,171 @@
+"""How long what is measured is kept: parts are dropped whole where they can be, rows go in bounded steps."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection, models, transaction
+from django.db.models import Exists, OuterRef, Q
+
+from sensors.ingest.checks import DAY_US, DEFAULT_WINDOW_PAST_US
+from sensors.models import Anomaly, IngestPolicy, ReadingBatch, RejectedReading
+from sensors.storage.kinds import kind
+from smartmaint import clock
+from smartmaint.accounts.models import Organization
+
+COMPRESSED_AFTER = timedelta(days=14)
+HOURLY_ROLLUPS_KEPT = timedelta(days=5 * 365)
+"""Hours outlive the readings that they are made of; days are kept for ever."""
+BATCHES_KEPT = timedelta(days=14)
+REJECTED_KEPT = timedelta(days=90)
+STEP_ROWS = 10_000
+"""What one statement deletes at most: it holds its locks for some tens of milliseconds."""
+
+_SENSORS_WITH_OLD = """
+    SELECT id FROM sensors_sensor sensor
+    CROSS JOIN LATERAL (SELECT 1 FROM {table} WHERE sensor_id = sensor.id AND {at} < %s LIMIT 1) old
+    WHERE organization_id = %s ORDER BY id
+"""
+_STEP = """
+    SELECT count(*), max({at}) FROM (
+        SELECT {at} FROM {table} WHERE sensor_id = %s AND {at} < %s ORDER BY {at} LIMIT %s
+    ) step
+"""
+_DELETE_STEP = "DELETE FROM {table} WHERE sensor_id = %s AND {at} <= %s"
+
+
+@dataclass
+class Dropped:
+    """What a run of retention took away: whole parts of the readings (months or chunks), and rows."""
+
+    parts: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    """By table."""
+    is_finished: bool = True
+    """False when the time was up before everything old was gone."""
+
+
+@dataclass(frozen=True)
+class _Old:
+    """One sensor's rows of a table before a moment."""
+
+    table: str
+    at: str
+    sensor_id: int
+    before: datetime
+
+
+def window_past_us(retention_days: int) -> int:
+    """How old a reading may be when it comes, in microseconds, for an organisation that keeps them so many days.
+
+    A day less than they are kept: what is accepted stands for a day at least, and detection has that day to count it
+    into the rollups before the readings beside it go.
+    """
+    return min(DEFAULT_WINDOW_PAST_US, (retention_days - 1) * DAY_US)
+
+
+def drop_old_readings(*, budget_seconds: float) -> Dropped:
+    """Take away what is older than its organisation keeps it; what is left when the time is up goes next time.
+
+    What people look at stays: newest readings, anomalies, predictions and the days' rollups.
+    """
+    deadline = time.monotonic() + budget_seconds
+    dropped, retentions = Dropped(), _retentions()
+    if retentions:
+        kind().compress_after(COMPRESSED_AFTER)
+        dropped.parts = kind().drop_before(_day_before(max(retentions.values())))
+    _delete_in_turn(deque(_old_rows(retentions)), dropped, deadline)
+    now = clock.now()
+    _delete_records(_settled_batches(before=now - BATCHES_KEPT), dropped, deadline)
+    _delete_records(_done_rejected(before=now - REJECTED_KEPT), dropped, deadline)
+    return dropped
+
+
+def _retentions() -> dict[int, timedelta]:
+    """How long each organisation keeps its readings."""
+    chosen = dict(IngestPolicy.objects.values_list("organization_id", "retention_days"))
+    usual = IngestPolicy().retention_days
+    return {
+        pk: timedelta(days=chosen.get(pk, usual)) for pk in Organization.objects.values_list("pk", flat=True)
+    }
+
+
+def _day_before(age: timedelta) -> datetime:
+    """The beginning of the UTC day `age` ago: only whole days go, or rollups could be made anew of half a day."""
+    return (clock.now() - age).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _old_rows(retentions: dict[int, timedelta]) -> Iterator[_Old]:
+    longest = max(retentions.values(), default=timedelta())
+    for organization_id, kept in retentions.items():
+        if kept < longest:
+            yield from _old_of(organization_id, "sensors_reading", "ts", kept)
+        yield from _old_of(organization_id, "sensors_fiveminuterollup", "started_at", kept)
+        hours_kept = max(kept, HOURLY_ROLLUPS_KEPT)
+        yield from _old_of(organization_id, "sensors_hourlyrollup", "started_at", hours_kept)
+
+
+def _old_of(organization_id: int, table: str, at: str, kept: timedelta) -> Iterator[_Old]:
+    before = _day_before(kept)
+    with connection.cursor() as cursor:
+        cursor.execute(_SENSORS_WITH_OLD.format(table=table, at=at), [before, organization_id])
+        sensor_ids = [pk for (pk,) in cursor.fetchall()]
+    for sensor_id in sensor_ids:
+        yield _Old(table, at, sensor_id, before)
+
+
+def _delete_in_turn(waiting: deque[_Old], dropped: Dropped, deadline: float) -> None:
+    """A step of each sensor in turn, so that a large one does not hold up all others."""
+    while waiting:
+        if time.monotonic() >= deadline:
+            dropped.is_finished = False
+            return
+        old = waiting.popleft()
+        deleted = _delete_step(old)
+        _count(dropped, old.table, deleted)
+        if deleted >= STEP_ROWS:
+            waiting.append(old)
+
+
+def _delete_step(old: _Old) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # A bitmap scan does not see what TimescaleDB unpacks for a DELETE, before PostgreSQL 17 (mended after 2.22).
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        names = {"table": old.table, "at": old.at}
+        cursor.execute(_STEP.format(**names), [old.sensor_id, old.before, STEP_ROWS])
+        count, last_at = cursor.fetchone()
+        cursor.execute(_DELETE_STEP.format(**names), [old.sensor_id, last_at])
+    return count
+
+
+def _settled_batches(*, before: datetime) -> models.QuerySet:
+    """Receipts that nothing waits for and no anomaly tells its story with."""
+    told = Anomaly.objects.filter(batch=OuterRef("pk"))
+    settled = ReadingBatch.objects.filter(due_at__isnull=True, parked_at__isnull=True, received_at__lt=before)
+    return settled.filter(~Exists(told)).order_by("received_at", "id")
+
+
+def _done_rejected(*, before: datetime) -> models.QuerySet:
+    """All but those that are still held: their sender was told that they are safe."""
+    is_done = Q(is_held=False) | Q(stored_at__isnull=False)
+    return RejectedReading.objects.filter(is_done, received_at__lt=before).order_by("id")
+
+
+def _delete_records(records: models.QuerySet, dropped: Dropped, deadline: float) -> None:
+    while True:
+        if time.monotonic() >= deadline:
+            dropped.is_finished = False
+            return
+        with transaction.atomic():
+            some = list(records.values_list("pk", flat=True)[:STEP_ROWS])
+            records.model._default_manager.filter(pk__in=some).delete()
+        _count(dropped, records.model._meta.db_table, len(some))
+        if len(some) < STEP_ROWS:
+            return
+
+
+def _count(dropped: Dropped, table: str, rows: int) -> None:
+    if rows:
+        dropped.rows[table] = dropped.rows.get(table, 0) + rows

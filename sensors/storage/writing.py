@@ -1,0 +1,181 @@
+"""How readings get into PostgreSQL.
+
+A sensor's row in `SensorLatest` is its lock: every request first claims those of its sensors, always in the same order,
+and moves them forward. What is newer than a sensor's latest reading cannot be stored yet, so it is copied straight into
+the table; only the rest is compared with what is there.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from sensors.storage import binary
+from sensors.storage.arrays import number_array
+from sensors.storage.rows import Rows, moment
+from smartmaint.prepared import PreparedStatement
+
+# Below this the array literals of one statement beat the round trips of COPY.
+COPY_FROM_ROWS = 64
+FIRST_READINGS_LOCK = 1_203_002
+
+_COLUMNS = "(sensor_id, ts, value, quality)"
+_ROWS = """
+    SELECT sensor_id, 'epoch'::timestamptz + ts_us * interval '1 microsecond' AS ts, value, quality
+    FROM unnest({0}, {1}, {2}, {3}) AS row(sensor_id, ts_us, value, quality)
+"""
+_ROW_TYPES = ["bigint[]", "bigint[]", "float8[]", "smallint[]"]
+
+# Locked rows are read as they are now, not as they were when the statement began.
+_CLAIM = PreparedStatement(
+    "claim_sensors",
+    f"""
+    WITH newest AS ({_ROWS}),
+    known AS (
+        SELECT sensor_id, ts, value, quality FROM sensors_sensorlatest
+        WHERE sensor_id = ANY({{0}}) ORDER BY sensor_id FOR NO KEY UPDATE
+    ),
+    moved AS (
+        UPDATE sensors_sensorlatest latest
+        SET ts = newest.ts, value = newest.value, quality = newest.quality, received_at = {{4}},
+            is_historical = {{5}}
+        FROM newest JOIN known USING (sensor_id)
+        WHERE latest.sensor_id = newest.sensor_id AND (
+            newest.ts > known.ts
+            OR newest.ts = known.ts AND (newest.value, newest.quality) IS DISTINCT FROM (known.value, known.quality)
+        )
+    )
+    SELECT sensor_id, CASE WHEN isfinite(ts) THEN (extract(epoch FROM ts) * 1000000)::bigint END FROM known
+    """,
+    types=[*_ROW_TYPES, "timestamptz", "boolean"],
+)
+_INSERT = PreparedStatement(
+    "insert_readings", f"INSERT INTO sensors_reading {_COLUMNS} {_ROWS}", types=_ROW_TYPES
+)
+_PLACEHOLDERS = """
+    INSERT INTO sensors_sensorlatest (sensor_id, organization_id, ts, value, quality, received_at, is_historical)
+    SELECT sensor_id, %s, '-infinity', 0, 0, %s, true FROM unnest(%s::bigint[]) AS sensor_id ORDER BY sensor_id
+    ON CONFLICT (sensor_id) DO NOTHING
+"""
+_UPSERT = """
+    WITH staged AS ({staged}),
+    compared AS (
+        SELECT staged.*, known.sensor_id IS NULL AS is_new
+        FROM staged LEFT JOIN sensors_reading known
+          ON known.sensor_id = staged.sensor_id AND known.ts = staged.ts
+         AND known.ts BETWEEN {first} AND {last}
+        WHERE known.sensor_id IS NULL
+           OR (known.value, known.quality) IS DISTINCT FROM (staged.value, staged.quality)
+    ),
+    written AS (
+        INSERT INTO sensors_reading (sensor_id, ts, value, quality)
+        SELECT sensor_id, ts, value, quality FROM compared ORDER BY sensor_id, ts
+        ON CONFLICT (sensor_id, ts) DO UPDATE SET value = excluded.value, quality = excluded.quality
+    )
+    SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM compared
+"""
+_UPSERT_ROWS = PreparedStatement(
+    "upsert_readings",
+    _UPSERT.format(staged=_ROWS, first="{4}", last="{5}"),
+    types=[*_ROW_TYPES, "timestamptz", "timestamptz"],
+)
+_UPSERT_STAGED = _UPSERT.format(staged="SELECT * FROM reading_staging", first="%s", last="%s")
+
+
+class FirstReadings(Exception):
+    """Some sensors have no reading yet; the request is done again with these named, in a transaction of its own."""
+
+    def __init__(self, sensor_ids: list[int]) -> None:
+        super().__init__(f"{len(sensor_ids)} sensors have no reading yet")
+        self.sensor_ids = sensor_ids
+
+
+def store_readings(
+    rows: Rows,
+    *,
+    organization_id: int,
+    received_at: datetime,
+    is_historical: bool,
+    first_of: Sequence[int] = (),
+    is_latest_known: bool = True,
+) -> tuple[int, int]:
+    """Insert or update readings, move their sensors' latest ones forward; return how many are new and how many changed.
+
+    Raises FirstReadings for sensors without a reading that `first_of` does not name, and IntegrityError where there are
+    readings newer than a sensor's latest one; without `is_latest_known` every row is compared with what is stored.
+    """
+    if first_of:
+        _prepare_first(first_of, organization_id=organization_id, received_at=received_at)
+    latest_us = _claim(rows, received_at=received_at, is_historical=is_historical)
+    is_newer = (rows.ts_us > latest_us) & is_latest_known
+    newer, others = rows[is_newer], rows[~is_newer]
+    if len(newer):
+        _append(newer)
+    inserted, updated = _upsert(others) if len(others) else (0, 0)
+    return len(newer) + inserted, updated
+
+
+def _prepare_first(sensor_ids: Sequence[int], *, organization_id: int, received_at: datetime) -> None:
+    """Give sensors a row to lock. Such requests wait for one another first, or two could deadlock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [FIRST_READINGS_LOCK, organization_id])
+        cursor.execute(_PLACEHOLDERS, [organization_id, received_at, number_array(sensor_ids)])
+
+
+def _claim(rows: Rows, *, received_at: datetime, is_historical: bool) -> npt.NDArray[np.int64]:
+    """Lock the sensors of `rows` against other requests; return for each row its sensor's latest moment until now."""
+    first, last = rows.boundaries()
+    sensor_ids = rows.sensor_ids[first].tolist()
+    with connection.cursor() as cursor:
+        _CLAIM.execute(cursor, *_literals(rows[last]), received_at, is_historical)
+        known = dict(cursor.fetchall())
+    if missing := [one for one in sensor_ids if one not in known]:
+        raise FirstReadings(missing)
+    nothing_yet = np.iinfo(np.int64).min
+    latest = [nothing_yet if known[one] is None else known[one] for one in sensor_ids]
+    return np.repeat(np.array(latest, dtype=np.int64), last - first + 1)
+
+
+def _append(rows: Rows) -> None:
+    with connection.cursor() as cursor:
+        if len(rows) < COPY_FROM_ROWS:
+            _INSERT.execute(cursor, *_literals(rows))
+        else:
+            _copy(cursor, "sensors_reading", rows)
+
+
+def _upsert(rows: Rows) -> tuple[int, int]:
+    bounds = [moment(rows.ts_us.min()), moment(rows.ts_us.max())]
+    with connection.cursor() as cursor:
+        if len(rows) < COPY_FROM_ROWS:
+            _UPSERT_ROWS.execute(cursor, *_literals(rows), *bounds)
+        else:
+            _copy_to_staging(cursor, rows)
+            cursor.execute(_UPSERT_STAGED, bounds)
+        inserted, updated = cursor.fetchone()
+    return inserted, updated
+
+
+def _copy_to_staging(cursor: CursorWrapper, rows: Rows) -> None:
+    """Fill the session's own staging table; the table stays for the next request, its rows do not."""
+    cursor.execute(
+        "CREATE TEMPORARY TABLE IF NOT EXISTS reading_staging "
+        "(sensor_id bigint, ts timestamptz, value float8, quality smallint) ON COMMIT DELETE ROWS"
+    )
+    cursor.execute("DELETE FROM reading_staging")
+    _copy(cursor, "reading_staging", rows)
+
+
+def _copy(cursor: CursorWrapper, table: str, rows: Rows) -> None:
+    """COPY into a table; raises Django's database errors, which the driver's method by itself does not."""
+    with connection.wrap_database_errors:
+        cursor.copy_expert(f"COPY {table} {_COLUMNS} FROM STDIN (FORMAT binary)", binary.encode(rows))
+
+
+def _literals(rows: Rows) -> list[str]:
+    return [
+        number_array(column.tolist()) for column in (rows.sensor_ids, rows.ts_us, rows.values, rows.quality)
+    ]

@@ -1,0 +1,337 @@
+"""What is old goes, each organisation's at its own time; what people and detection still need stays."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from sensors import agents, storage
+from sensors.ingest.checks import DAY_US, DEFAULT_WINDOW_PAST_US
+from sensors.models import (
+    Anomaly,
+    DailyRollup,
+    FiveMinuteRollup,
+    HourlyRollup,
+    IngestPolicy,
+    Reading,
+    ReadingBatch,
+    RejectedReading,
+    Sensor,
+    SensorLatest,
+)
+from sensors.models.ingest import LONGEST_LOOK_BACK_DAYS
+from sensors.services import retention
+from sensors.services.retention import Dropped, drop_old_readings, window_past_us
+from sensors.storage.kinds import make_partitions
+from smartmaint import clock
+from smartmaint.accounts.models import Organization
+from smartmaint.models import AgentRun
+from tests.plants import make_plant, make_sensor
+
+NOW = datetime(2026, 8, 20, 15, 30, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def at_now():
+    with clock.frozen(NOW):
+        yield
+
+
+@pytest.fixture
+def sensor(organization) -> Sensor:
+    return make_plant(organization).sensor
+
+
+@pytest.fixture
+def other_sensor(other_organization) -> Sensor:
+    return make_plant(other_organization, name="crusher-1").sensor
+
+
+def keep_for(organization: Organization, days: int) -> None:
+    IngestPolicy.objects.filter(organization=organization).update(retention_days=days)
+
+
+def store(sensor: Sensor, *moments: datetime, value: float = 1.0) -> None:
+    make_partitions(storage.microseconds(min(moments)), storage.microseconds(max(moments)))
+    Reading.objects.bulk_create(Reading(sensor=sensor, ts=ts, value=value) for ts in moments)
+
+
+def store_many(sensor: Sensor, count: int, *, last_at: datetime) -> None:
+    """Readings a second apart."""
+    ts_us = storage.microseconds(last_at) - np.arange(count) * 1_000_000
+    make_partitions(int(ts_us[-1]), int(ts_us[0]))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO sensors_reading SELECT %s, %s - number * interval '1 second', 1, 0 "
+            "FROM generate_series(0, %s) AS number",
+            [sensor.pk, last_at, count - 1],
+        )
+
+
+def roll_up(model: type, sensor: Sensor, *moments: datetime) -> None:
+    model.objects.bulk_create(
+        model(sensor=sensor, started_at=at, count=1, mean=1, minimum=1, maximum=1) for at in moments
+    )
+
+
+def moments(sensor: Sensor, model: type = Reading, at: str = "ts") -> list[datetime]:
+    return list(model.objects.filter(sensor=sensor).order_by(at).values_list(at, flat=True))
+
+
+def drop() -> Dropped:
+    return drop_old_readings(budget_seconds=60)
+
+
+# Readings
+
+
+def test_months_older_than_the_longest_retention_are_dropped(organization, other_organization, sensor):
+    keep_for(organization, 400)
+    keep_for(other_organization, 500)
+    store(sensor, NOW - 600 * DAY, NOW - 10 * DAY)
+    dropped = drop()
+    assert dropped.parts >= 1
+    assert dropped.is_finished
+    assert "sensors_reading" not in dropped.rows
+    assert moments(sensor) == [NOW - 10 * DAY]
+
+
+def test_each_organisation_keeps_its_readings_as_long_as_it_chose(
+    organization, other_organization, sensor, other_sensor
+):
+    keep_for(organization, 400)
+    keep_for(other_organization, 500)
+    for one in (sensor, other_sensor):
+        store(one, NOW - 450 * DAY, NOW - 399 * DAY, NOW)
+    assert drop().rows == {"sensors_reading": 1}
+    assert moments(sensor) == [NOW - 399 * DAY, NOW]
+    assert moments(other_sensor) == [NOW - 450 * DAY, NOW - 399 * DAY, NOW]
+
+
+def test_only_whole_days_go(organization, other_organization, sensor):
+    keep_for(organization, 400)
+    midnight = (NOW - 400 * DAY).replace(hour=0, minute=0)
+    store(sensor, midnight - timedelta(microseconds=1), midnight, midnight + timedelta(hours=3))
+    drop()
+    assert moments(sensor) == [midnight, midnight + timedelta(hours=3)]
+
+
+def test_one_organisation_alone_loses_whole_parts_only(organization, sensor):
+    keep_for(organization, 400)
+    store(sensor, NOW - 401 * DAY)
+    assert drop().rows == {}
+    assert moments(sensor) == [NOW - 401 * DAY]
+
+
+def test_an_organisation_without_a_policy_keeps_its_readings_for_the_usual_time(
+    organization, other_organization, sensor
+):
+    IngestPolicy.objects.all().delete()
+    store(sensor, NOW - 729 * DAY)
+    drop()
+    assert moments(sensor) == [NOW - 729 * DAY]
+
+
+def test_sensors_that_are_switched_off_are_cleared_too(organization, other_organization, sensor):
+    keep_for(organization, 400)
+    Sensor.objects.filter(pk=sensor.pk).update(is_active=False)
+    store(sensor, NOW - 450 * DAY)
+    drop()
+    assert moments(sensor) == []
+
+
+def test_an_installation_without_organisations_drops_nothing(db):
+    make_partitions(storage.microseconds(NOW - 900 * DAY), storage.microseconds(NOW - 900 * DAY))
+    assert drop() == Dropped()
+
+
+def test_rows_go_in_steps_until_all_are_gone(organization, other_organization, sensor, monkeypatch):
+    monkeypatch.setattr(retention, "STEP_ROWS", 1000)
+    second = make_sensor(sensor.equipment, "pump-7/temperature")
+    keep_for(organization, 400)
+    store_many(sensor, 2500, last_at=NOW - 410 * DAY)
+    store_many(second, 1000, last_at=NOW - 410 * DAY)
+    dropped = drop()
+    assert dropped.rows == {"sensors_reading": 3500}
+    assert dropped.is_finished
+    assert not Reading.objects.exists()
+
+
+def test_what_is_left_when_the_time_is_up_goes_next_time(organization, other_organization, sensor):
+    keep_for(organization, 400)
+    store(sensor, NOW - 450 * DAY)
+    dropped = drop_old_readings(budget_seconds=0)
+    assert not dropped.is_finished
+    assert moments(sensor) == [NOW - 450 * DAY]
+    assert drop().is_finished
+    assert moments(sensor) == []
+
+
+def test_a_second_run_finds_nothing(organization, other_organization, sensor):
+    keep_for(organization, 400)
+    store(sensor, NOW - 450 * DAY, NOW - 900 * DAY)
+    drop()
+    assert drop() == Dropped()
+
+
+def test_a_longer_retention_keeps_what_a_shorter_one_would_take(organization, sensor):
+    keep_for(organization, 4000)
+    store(sensor, NOW - 3500 * DAY)
+    drop()
+    assert moments(sensor) == [NOW - 3500 * DAY]
+
+
+# Rollups
+
+
+def test_rollups_of_five_minutes_go_with_their_readings(organization, sensor):
+    keep_for(organization, 400)
+    roll_up(FiveMinuteRollup, sensor, NOW - 450 * DAY, NOW - 399 * DAY)
+    assert drop().rows == {"sensors_fiveminuterollup": 1}
+    assert moments(sensor, FiveMinuteRollup, "started_at") == [NOW - 399 * DAY]
+
+
+def test_hours_are_kept_for_five_years_and_days_for_ever(organization, sensor):
+    keep_for(organization, 400)
+    years_6, years_4 = NOW - 6 * 365 * DAY, NOW - 4 * 365 * DAY
+    roll_up(HourlyRollup, sensor, years_6, years_4)
+    roll_up(DailyRollup, sensor, NOW - 30 * 365 * DAY, years_6)
+    assert drop().rows == {"sensors_hourlyrollup": 1}
+    assert moments(sensor, HourlyRollup, "started_at") == [years_4]
+    assert len(moments(sensor, DailyRollup, "started_at")) == 2
+
+
+def test_hours_are_kept_as_long_as_readings_at_least(organization, sensor):
+    keep_for(organization, 10 * 365)
+    roll_up(HourlyRollup, sensor, NOW - 6 * 365 * DAY)
+    assert drop().rows == {}
+
+
+def test_rollups_of_another_organisation_stay(organization, other_organization, sensor, other_sensor):
+    keep_for(organization, 400)
+    keep_for(other_organization, 600)
+    for one in (sensor, other_sensor):
+        roll_up(FiveMinuteRollup, one, NOW - 500 * DAY)
+    drop()
+    assert moments(sensor, FiveMinuteRollup, "started_at") == []
+    assert moments(other_sensor, FiveMinuteRollup, "started_at") == [NOW - 500 * DAY]
+
+
+# What detection and people need
+
+
+def test_the_newest_reading_of_a_silent_sensor_stays_known(organization, other_organization, sensor):
+    keep_for(organization, 400)
+    at = NOW - 500 * DAY
+    store(sensor, at)
+    SensorLatest.objects.create(
+        organization=organization, sensor=sensor, ts=at, value=1.0, quality=0, received_at=at
+    )
+    drop()
+    assert moments(sensor) == []
+    assert SensorLatest.objects.get(sensor=sensor).ts == at
+
+
+def batch(organization: Organization, *, age: timedelta, **fields: object) -> ReadingBatch:
+    usual = {"received": 1, "inserted": 1, "updated": 0, "unchanged": 0, "rejected": 0}
+    return ReadingBatch.objects.create(organization=organization, received_at=NOW - age, **(usual | fields))
+
+
+def test_settled_batches_go_after_two_weeks(organization):
+    old, recent = batch(organization, age=15 * DAY), batch(organization, age=13 * DAY)
+    assert drop().rows == {"sensors_readingbatch": 1}
+    assert list(ReadingBatch.objects.all()) == [recent]
+    assert old.pk != recent.pk
+
+
+def test_batches_that_wait_or_were_given_up_stay(organization):
+    waiting = batch(organization, age=30 * DAY, due_at=NOW)
+    parked = batch(organization, age=30 * DAY, parked_at=NOW)
+    drop()
+    assert set(ReadingBatch.objects.all()) == {waiting, parked}
+
+
+def test_a_batch_that_an_anomaly_came_from_stays(organization, sensor):
+    told, untold = batch(organization, age=300 * DAY), batch(organization, age=300 * DAY)
+    Anomaly.objects.create(
+        organization=organization,
+        sensor=sensor,
+        batch=told,
+        kind=Anomaly.Kind.LIMIT,
+        direction="high",
+        started_at=NOW - 300 * DAY,
+        peak_at=NOW - 300 * DAY,
+        ended_at=NOW - 299 * DAY,
+        peak_value=9,
+        expected_value=7,
+        score=1,
+        detector_version="1",
+    )
+    drop()
+    assert list(ReadingBatch.objects.all()) == [told]
+    assert untold.pk != told.pk
+
+
+def test_many_batches_go_in_steps(organization, monkeypatch):
+    monkeypatch.setattr(retention, "STEP_ROWS", 10)
+    for _ in range(25):
+        batch(organization, age=20 * DAY)
+    assert drop().rows == {"sensors_readingbatch": 25}
+
+
+def reject(organization: Organization, *, age: timedelta, **fields: object) -> RejectedReading:
+    return RejectedReading.objects.create(
+        organization=organization,
+        received_at=NOW - age,
+        format="JSON",
+        index=0,
+        code="unknown_sensor",
+        detail="There is no such sensor.",
+        **fields,
+    )
+
+
+def test_rejected_readings_go_after_ninety_days_and_held_ones_never(organization):
+    reject(organization, age=91 * DAY)
+    recent = reject(organization, age=89 * DAY)
+    held = reject(organization, age=900 * DAY, is_held=True)
+    reject(organization, age=91 * DAY, is_held=True, stored_at=NOW - 80 * DAY)
+    assert drop().rows == {"sensors_rejectedreading": 2}
+    assert set(RejectedReading.objects.all()) == {recent, held}
+
+
+# The bounds
+
+
+def test_no_organisation_keeps_readings_for_less_than_the_longest_look_back(organization):
+    policy = IngestPolicy.objects.filter(organization=organization)
+    with pytest.raises(IntegrityError, match="ingestpolicy_retention"), transaction.atomic():
+        policy.update(retention_days=LONGEST_LOOK_BACK_DAYS - 1)
+    policy.update(retention_days=LONGEST_LOOK_BACK_DAYS)
+
+
+@pytest.mark.parametrize("days", [LONGEST_LOOK_BACK_DAYS, 400, 401, 730, 4000])
+def test_what_ingest_accepts_outlives_its_first_day(days, organization, other_organization, sensor):
+    """Also at the last moment of the window, and when retention looks a day later."""
+    keep_for(organization, days)
+    keep_for(other_organization, 5000)
+    oldest = NOW - timedelta(microseconds=window_past_us(days))
+    store(sensor, oldest)
+    with clock.frozen(NOW + DAY):
+        drop()
+    assert moments(sensor) == [oldest]
+
+
+def test_the_window_is_never_wider_than_usual():
+    assert window_past_us(730) == window_past_us(36_500) == DEFAULT_WINDOW_PAST_US
+    assert window_past_us(LONGEST_LOOK_BACK_DAYS) == 364 * DAY_US
+
+
+def test_the_agent_tells_how_much_it_took_away(organization, other_organization, sensor):
+    keep_for(organization, 400)
+    store(sensor, NOW - 450 * DAY, NOW - 451 * DAY)
+    batch(organization, age=20 * DAY)
+    agents.drop_old_readings()
+    assert AgentRun.objects.get(name="sensors.agents.drop_old_readings").settled == 3

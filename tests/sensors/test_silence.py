@@ -1,0 +1,423 @@
+"""A sensor from which nothing comes any more is noticed, once, and so is its return; what is no silence is not."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from equipment.models import State
+from predictions.models import Prediction
+from sensors.agents import detect_anomalies, notice_silence, validate_anomalies
+from sensors.ingest.parsed import from_columns
+from sensors.models import (
+    Anomaly,
+    AnomalyStatus,
+    IngestPolicy,
+    Limit,
+    Sensor,
+    SensorLatest,
+    SilenceWatch,
+)
+from sensors.services.baselines import restart_baseline
+from sensors.services.ingest import ingest_readings
+from sensors.services.silence import AWAY_AFTER
+from sensors.storage import microseconds
+from sensors.wording import interval_in_words, silence_in_words
+from smartmaint import clock
+from tests.plants import make_plant, make_sensor, post
+
+pytestmark = pytest.mark.django_db
+
+START = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+class Day:
+    """A day at the plant: the agent looks as seldom as it may while time goes on."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.look()
+
+    def look(self) -> None:
+        with clock.frozen(self.now):
+            notice_silence()
+
+    def go_on(self, length: timedelta) -> None:
+        end = self.now + length
+        while self.now < end:
+            self.now = min(self.now + AWAY_AFTER, end)
+            self.look()
+
+    def post(self, *sensors: Sensor, api_key=None, **how) -> None:
+        with clock.frozen(self.now):
+            parsed = from_columns(
+                keys=[sensor.key for sensor in sensors],
+                ts_us=[microseconds(self.now)] * len(sensors),
+                values=[2.0] * len(sensors),
+                **how,
+            )
+            ingest_readings(organization=sensors[0].organization, parsed=parsed, api_key=api_key)
+
+    def judge(self) -> None:
+        with clock.frozen(self.now):
+            validate_anomalies()
+
+
+@pytest.fixture
+def day(db) -> Day:
+    return Day()
+
+
+@pytest.fixture
+def plant(organization):
+    """Its sensor is to send every 5 minutes, so it is silent after 15."""
+    return make_plant(organization)
+
+
+@pytest.fixture(autouse=True)
+def afternoon() -> Iterator[None]:
+    with clock.frozen(START):
+        yield
+
+
+def silences() -> list[tuple[str, datetime, datetime | None]]:
+    rows = Anomaly.objects.filter(kind=Anomaly.Kind.NO_DATA).order_by("started_at", "sensor__key")
+    return list(rows.values_list("sensor__key", "started_at", "ended_at"))
+
+
+def test_a_sensor_is_silent_after_three_of_its_intervals(plant, day):
+    day.post(plant.sensor)
+    day.go_on(15 * MINUTE)
+    assert silences() == []
+    day.go_on(MINUTE)
+    assert silences() == [("pump-7/vibration", START, None)]
+    silence = Anomaly.objects.get()
+    assert (silence.direction, silence.level, silence.batch, silence.peak_value) == ("", "", None, None)
+    assert (silence.peak_at, silence.score, silence.organization) == (START, 1.0, plant.organization)
+
+
+def test_one_silence_is_one_anomaly_and_ends_when_data_comes_back(plant, day):
+    day.post(plant.sensor)
+    day.go_on(2 * HOUR)
+    assert silences() == [("pump-7/vibration", START, None)]
+    day.post(plant.sensor)
+    day.look()
+    assert silences() == [("pump-7/vibration", START, START + 2 * HOUR)]
+    day.go_on(HOUR)
+    assert silences()[1:] == [("pump-7/vibration", START + 2 * HOUR, None)]
+
+
+def test_silence_is_each_sensors_own(plant, day):
+    other = make_sensor(plant.machine, "pump-7/current")
+    day.post(plant.sensor, other)
+    for _ in range(6):
+        day.go_on(5 * MINUTE)
+        day.post(other)
+    assert silences() == [("pump-7/vibration", START, None)]
+
+
+def test_the_policy_says_how_many_intervals(plant, day):
+    IngestPolicy.objects.filter(organization=plant.organization).update(silence_factor=10)
+    day.post(plant.sensor)
+    day.go_on(50 * MINUTE)
+    assert silences() == []
+    day.go_on(MINUTE)
+    assert len(silences()) == 1
+
+
+def test_an_organisation_without_a_policy_has_the_usual_factor(plant, day):
+    IngestPolicy.objects.all().delete()
+    day.post(plant.sensor)
+    day.go_on(16 * MINUTE)
+    assert len(silences()) == 1
+
+
+def test_nobody_is_silent_within_a_minute(plant, day):
+    Sensor.objects.update(expected_interval_s=0.01)
+    day.post(plant.sensor)
+    day.go_on(MINUTE)
+    assert silences() == []
+    day.go_on(MINUTE)
+    assert len(silences()) == 1
+
+
+def test_a_device_with_a_wrong_clock_is_not_silent(plant, day):
+    for _ in range(10):
+        with clock.frozen(day.now):
+            post(plant.sensor, [2.0], last_at=day.now - 5 * HOUR)
+        day.go_on(5 * MINUTE)
+    assert silences() == []
+
+
+def test_readings_without_a_value_are_no_silence(plant, day):
+    for _ in range(5):
+        day.go_on(5 * MINUTE)
+        with clock.frozen(day.now):
+            post(plant.sensor, [float("nan")], quality=2)
+    assert silences() == []
+
+
+def test_a_sensor_that_never_sent_is_not_waited_for(plant, day):
+    day.go_on(HOUR)
+    assert silences() == []
+
+
+def test_a_sensor_known_by_its_history_alone_is_not_waited_for(plant, day):
+    day.post(plant.sensor, historical=True)
+    assert SensorLatest.objects.get().is_historical
+    day.go_on(HOUR)
+    assert silences() == []
+    day.post(plant.sensor)
+    assert not SensorLatest.objects.get().is_historical
+    day.go_on(HOUR)
+    assert len(silences()) == 1
+
+
+def test_history_does_not_end_a_silence(plant, day):
+    day.post(plant.sensor)
+    day.go_on(HOUR)
+    day.post(plant.sensor, historical=True)
+    day.go_on(5 * MINUTE)
+    assert silences() == [("pump-7/vibration", START, None)]
+    day.post(plant.sensor)
+    day.look()
+    assert silences() == [("pump-7/vibration", START, START + HOUR + 5 * MINUTE)]
+
+
+def test_the_absence_of_the_service_is_nobodys_silence(plant, day):
+    day.post(plant.sensor)
+    day.now += 3 * HOUR
+    day.look()
+    day.go_on(14 * MINUTE)
+    assert silences() == []
+    day.go_on(2 * MINUTE)
+    assert silences() == [("pump-7/vibration", START, None)]
+    assert SilenceWatch.objects.get().began_at == START + 3 * HOUR
+
+
+def test_a_clock_that_is_set_back_brings_no_silence(plant, day):
+    day.post(plant.sensor)
+    with clock.frozen(START - timedelta(days=60)):
+        notice_silence()
+    day.look()
+    assert silences() == []
+
+
+@pytest.mark.parametrize("state", [State.MAINTENANCE, State.OUT_OF_SERVICE])
+def test_a_machine_at_a_planned_stop_may_be_silent_until_it_is_back(plant, day, state):
+    day.post(plant.sensor)
+    plant.machine.state = state
+    plant.machine.save()
+    day.go_on(HOUR)
+    assert silences() == []
+    plant.machine.state = State.OPERATING
+    plant.machine.save()
+    day.look()
+    assert silences() == [("pump-7/vibration", START, None)]
+
+
+def test_a_sensor_that_is_switched_off_is_not_waited_for(plant, day):
+    day.post(plant.sensor)
+    day.go_on(HOUR)
+    Sensor.objects.update(is_active=False)
+    day.look()
+    assert silences() == [("pump-7/vibration", START, START + HOUR)]
+    day.go_on(HOUR)
+    Sensor.objects.update(is_active=True)
+    day.look()
+    assert silences() == [("pump-7/vibration", START, None)]
+
+
+def test_a_longer_interval_ends_the_silence(plant, day):
+    day.post(plant.sensor)
+    day.go_on(HOUR)
+    Sensor.objects.update(expected_interval_s=3600)
+    day.look()
+    assert silences() == [("pump-7/vibration", START, START + HOUR)]
+
+
+def test_the_sensors_of_an_organisation_that_is_closed_are_not_waited_for(plant, day):
+    day.post(plant.sensor)
+    plant.organization.is_active = False
+    plant.organization.save()
+    day.go_on(HOUR)
+    assert silences() == []
+
+
+def test_a_repair_does_not_end_a_silence(plant, day):
+    day.post(plant.sensor)
+    day.go_on(HOUR)
+    restart_baseline(equipment=plant.machine, started_at=day.now, reason="WO-1")
+    day.look()
+    assert silences() == [("pump-7/vibration", START, None)]
+
+
+def test_a_sensor_that_reports_irregularly_is_soon_left_alone(plant, day):
+    """It sends every ten minutes though one is expected each minute: three times it is told, and then no more."""
+    Sensor.objects.update(expected_interval_s=60)
+    for _ in range(8):
+        day.post(plant.sensor)
+        day.go_on(10 * MINUTE)
+    assert len(silences()) == 3
+    day.go_on(6 * MINUTE)
+    assert len(silences()) == 4
+    assert silences()[-1][2] is None
+
+
+def test_silence_hides_no_excursion_and_an_excursion_no_silence(plant, day):
+    with clock.frozen(day.now):
+        post(plant.sensor, [2.0, 8.0])
+        detect_anomalies()
+    day.go_on(HOUR)
+    assert list(Anomaly.objects.order_by("id").values_list("kind", "ended_at")) == [
+        ("limit", None),
+        ("no_data", None),
+    ]
+    with clock.frozen(day.now):
+        post(plant.sensor, [8.1])
+        detect_anomalies()
+    day.look()
+    assert Anomaly.objects.open().get().kind == "limit"
+
+
+class TestJudgement:
+    def test_silence_is_credible_and_asks_for_no_forecast(self, plant, day):
+        day.post(plant.sensor)
+        day.go_on(16 * MINUTE)
+        day.judge()
+        silence = Anomaly.objects.get()
+        assert (silence.status, silence.confidence) == (AnomalyStatus.CREDIBLE, 0.8)
+        assert [reason["text"] for reason in silence.reasons] == [
+            "Every anomaly starts here",
+            "Nothing came for longer than the sensor may be silent",
+            "Nothing new for 16 min; a reading was expected every 5 min",
+        ]
+        assert Limit.objects.outermost().filter(sensor=plant.sensor).exists()
+        assert not Prediction.objects.exists()
+
+    def test_silence_on_a_machine_that_was_put_out_of_service_meanwhile_is_not_believed(self, plant, day):
+        day.post(plant.sensor)
+        day.go_on(16 * MINUTE)
+        plant.machine.state = State.OUT_OF_SERVICE
+        plant.machine.save()
+        day.judge()
+        assert Anomaly.objects.get().status == AnomalyStatus.SUSPECTED_FALSE
+
+    def test_when_all_of_a_gateway_are_silent_each_says_so(self, plant, ingest_key, day):
+        sensors = [plant.sensor, *(make_sensor(plant.machine, f"pump-7/{n}") for n in range(11))]
+        for _ in range(3):
+            day.go_on(5 * MINUTE)
+            day.post(*sensors[:6], api_key=ingest_key[0])
+            day.post(*sensors[6:], api_key=ingest_key[0])
+        day.go_on(20 * MINUTE)
+        day.judge()
+        words = "All 12 sensors of gateway are silent: probably the gateway or its network"
+        assert [silence.reasons[-1]["text"] for silence in Anomaly.objects.all()] == [words] * 12
+
+    def test_when_one_of_a_gateway_is_silent_it_is_the_sensor(self, plant, ingest_key, day):
+        other = make_sensor(plant.machine, "pump-7/current")
+        day.post(plant.sensor, other, api_key=ingest_key[0])
+        for _ in range(4):
+            day.go_on(5 * MINUTE)
+            day.post(other, api_key=ingest_key[0])
+        day.judge()
+        words = "The other sensors of gateway are not silent: probably this sensor"
+        assert Anomaly.objects.get().reasons[-1] == {"text": words, "adjustment": None}
+
+
+class TestConstraints:
+    def test_silence_has_no_peak(self, plant, day):
+        day.post(plant.sensor)
+        day.go_on(16 * MINUTE)
+        with pytest.raises(IntegrityError, match="anomaly_has_a_peak_unless_silent"), transaction.atomic():
+            Anomaly.objects.update(peak_value=1.0)
+
+    def test_an_excursion_has_one(self, plant):
+        post(plant.sensor, [8.0])
+        detect_anomalies()
+        with pytest.raises(IntegrityError, match="anomaly_has_a_peak_unless_silent"), transaction.atomic():
+            Anomaly.objects.update(peak_value=None)
+
+
+class TestPages:
+    @pytest.fixture
+    def silence(self, plant, day) -> Iterator[Anomaly]:
+        day.post(plant.sensor)
+        day.go_on(16 * MINUTE)
+        day.judge()
+        with clock.frozen(day.now):
+            yield Anomaly.objects.get()
+
+    def test_the_machine_says_since_when(self, viewer_client, plant, silence):
+        page = viewer_client.get(f"/machines/{plant.machine.pk}/").content.decode()
+        # 14:05 UTC is 15:05 in Berlin.
+        assert page.count("No data since 15:05, expected every 5 min") == 2
+        assert "Anomaly: pump-7/vibration is silent" in page
+
+    def test_the_admin_says_so_in_the_list_and_on_its_page(self, manager_client, silence):
+        for path in ("", f"{silence.pk}/change/"):
+            page = manager_client.get(f"/admin/sensors/anomaly/{path}").content.decode()
+            assert "no data since 15:05, expected every 5 min" in page
+        assert "probably" not in page
+        assert "last reading measured at" in page.lower()
+
+    def test_a_person_may_settle_it_and_no_forecast_follows(self, manager_client, silence):
+        Anomaly.objects.update(status=AnomalyStatus.NEEDS_A_LOOK)
+        address = f"/admin/sensors/anomaly/{silence.pk}/credible/"
+        assert "wants mending" in manager_client.get(address).content.decode()
+        home = manager_client.get("/").content.decode()
+        assert "No data since 15:05" in home
+        manager_client.post(address)
+        assert Anomaly.objects.get().status == AnomalyStatus.CREDIBLE
+        assert not Prediction.objects.exists()
+
+    def test_plots_show_it(self, viewer_client, plant, silence):
+        for path in (f"sensor/{plant.sensor.pk}", f"anomaly/{silence.pk}"):
+            answer = viewer_client.get(f"/plots/{path}.json").json()
+            assert answer["words"].endswith("No data since 15:05, expected every 5 min.")
+            assert '"no data"' in json.dumps(answer["plot"])
+
+    def test_the_api_tells_it_without_a_peak(self, client, ingest_key, silence):
+        answer = client.get("/api/v1/anomalies", headers={"Authorization": f"Bearer {ingest_key[1]}"})
+        (row,) = answer.json()["results"]
+        assert (row["kind"], row["peak_value"], row["expected_value"]) == ("no_data", None, None)
+
+    def test_other_organisations_do_not_see_it(self, outsider_client, silence):
+        assert outsider_client.get(f"/admin/sensors/anomaly/{silence.pk}/change/").status_code == 404
+        assert outsider_client.get(f"/plots/anomaly/{silence.pk}.json").status_code == 404
+
+
+class TestWords:
+    def test_today_is_told_by_the_hour(self, plant, day):
+        day.post(plant.sensor)
+        day.go_on(16 * MINUTE)
+        with clock.frozen(day.now):
+            assert silence_in_words(Anomaly.objects.get()) == "no data since 14:05, expected every 5 min"
+        with clock.frozen(day.now + timedelta(days=2)):
+            assert "since Sun 22 Nov 2026, 14:05" in silence_in_words(Anomaly.objects.get())
+
+    def test_what_is_over_is_told_with_its_length(self, plant, day):
+        day.post(plant.sensor)
+        day.go_on(90 * MINUTE)
+        day.post(plant.sensor)
+        day.look()
+        words = "no data for 1.5 h from 14:05, expected every 5 min"
+        with clock.frozen(day.now):
+            assert silence_in_words(Anomaly.objects.get()) == words
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [
+            (0.25, "0.25 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (300, "5 min"),
+            (86_400, "24 h"),
+            (259_200, "3 days"),
+        ],
+    )
+    def test_an_interval(self, seconds, words):
+        assert interval_in_words(seconds) == words
