@@ -42,7 +42,7 @@ class PreparedInsert:
 
     def __init__(self, model: type[models.Model]) -> None:
         self._fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-        columns = ", ".join(field.column for field in self._fields)
+        columns = ", ".join(str(field.column) for field in self._fields)
         places = ", ".join(f"{{{number}}}" for number in range(len(self._fields)))
         self._statement = PreparedStatement(
             f"insert_{model._meta.model_name}",

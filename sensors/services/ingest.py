@@ -54,7 +54,7 @@ def ingest_readings(
     """Store what can be stored, keep the rest for people to look at, and say what was wrong with it.
 
     With `all_or_nothing` one refused row keeps all others out too, and nothing at all is written. An exact replay
-    changes nothing and causes no event. `format` is the wire format's name; a replay of rejected readings keeps none anew.
+    changes nothing and causes no event. `format` is the wire format's name; a replay of kept refusals keeps none anew.
     """
     checked = check_readings(organization=organization, parsed=parsed, api_key=api_key)
     receipt = Receipt(received=parsed.received, refusals=checked.refusals)

@@ -3,6 +3,13 @@
 from sensors.ingest.naming import Naming, Template
 from sensors.models import SensorNaming
 from smartmaint.accounts.models import ApiKey
+from smartmaint.prepared import PreparedStatement
+
+_NAMING_OF_KEY = PreparedStatement(
+    "naming_of_key",
+    "SELECT template, text_fields FROM sensors_sensornaming WHERE api_key_id = {0}",
+    types=["bigint"],
+)
 
 
 def naming_of(api_key: ApiKey) -> Naming:
