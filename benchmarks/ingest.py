@@ -106,9 +106,9 @@ def main(product: RunningProduct, arguments: Sequence[str]) -> int:
     bench.load(Shape(1000, 100, **JSON), seconds=2)  # the processes' first requests import and prepare
     formats = {"json": JSON, "line_protocol": LINES}
     for name, wire in formats.items():
-        for readings, sensors in ((1000, 100), (1000, 1000), (100, 100)):
+        for readings, sensors in ((1000, 100), (1000, 1000), (100, 10), (100, 100)):
             outcome = bench.load(Shape(readings, sensors, **wire), seconds=options.seconds)
-            width = f"{readings}_per_request" + ("_of_1000_sensors" if sensors == 1000 else "")
+            width = f"{readings}_per_request" + (f"_of_{sensors}_sensors" if sensors == readings else "")
             figures[f"{name}_{width}_readings_per_s"] = outcome.readings_per_s
             say(
                 f"{name}, {readings:,} a request of {sensors:,} sensors: {outcome.readings_per_s:,.0f} readings/s"
