@@ -4,6 +4,7 @@ import select
 import socket
 import ssl
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -80,7 +81,8 @@ class Broker:
         self._refusal = ""
         self._unanswered = 0  # packets read since the last time that something was written
         # Messages that were stored, by number, for those that come again because the answer was lost.
-        self._stored: dict[int, int] = {}
+        self._stored: OrderedDict[int, int] = OrderedDict()
+        self.has_session = True
 
     def connect(self) -> None:
         """Connect, and return once the broker agrees, before it sends anything; raises BrokerAway."""
@@ -134,7 +136,11 @@ class Broker:
         for message in messages:
             if message.mid:
                 self._stored[message.mid] = hash((message.topic, message.payload))
+                self._stored.move_to_end(message.mid)
                 self._acknowledge(message.mid)
+        # No more can come again: the broker waits for so many answers at most, and its numbers go round in a circle.
+        while len(self._stored) > self.options.inflight:
+            self._stored.popitem(last=False)
 
     def _acknowledge(self, mid: int) -> None:
         if self._client is not None and self._client.socket() is not None:
@@ -205,7 +211,7 @@ class Broker:
         if reason.is_failure:
             self._refusal = f"The broker refuses the connection: {reason}."
             return
-        self._is_accepted = True
+        self._is_accepted, self.has_session = True, flags.session_present
         if not flags.session_present:
             self._stored.clear()  # a new session counts its messages anew
         log.info("bridge.connected", broker=self.options.host, has_session=flags.session_present)

@@ -62,6 +62,8 @@ class Bridge:
             while not self.stopping.is_set():
                 try:
                     self.broker.connect()
+                    if not self.broker.has_session:
+                        self._forget_births()
                     pause = pauses()
                     self._work()
                 except BrokerAway as error:
@@ -147,6 +149,13 @@ class Bridge:
         if isinstance(self._kind, SparkplugKind) and self._kind.born:
             self._storing.keep_births(self._session, self._kind.born)
             self._kind.born = {}
+
+    def _forget_births(self) -> None:
+        """Without a session births may have passed by: an alias may mean another metric by now."""
+        if isinstance(self._kind, SparkplugKind) and self._kind.births:
+            self._kind.born = dict.fromkeys(self._kind.births)
+            self._kind.births.clear()
+            self._keep_births()
 
     def _ask_for_rebirths(self) -> None:
         if isinstance(self._kind, SparkplugKind):

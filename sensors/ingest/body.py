@@ -1,7 +1,7 @@
 """The body of a request as bytes: unpacked, and never larger than a limit, whatever was packed into it."""
 
 import zlib
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 _CHUNK = 64 * 1024
@@ -37,15 +37,25 @@ def read_body(stream: BinaryIO, *, encoding: str = "", limit: int = MAX_BODY_BYT
 
 
 def _unpack(stream: BinaryIO, limit: int) -> bytes:
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    """The members of a gzip stream, one after another, up to a byte more than the limit."""
     unpacked = bytearray()
+    unpacker = _new_unpacker()
+    packed = b""
     try:
-        while len(unpacked) <= limit and not unpacker.eof and (packed := stream.read(_CHUNK)):
-            while packed and len(unpacked) <= limit:
-                unpacked += unpacker.decompress(packed, limit + 1 - len(unpacked))
-                packed = unpacker.unconsumed_tail
+        while len(unpacked) <= limit:
+            packed = packed or stream.read(_CHUNK)
+            if not packed:
+                break
+            if unpacker.eof:
+                unpacker = _new_unpacker()
+            unpacked += unpacker.decompress(packed, limit + 1 - len(unpacked))
+            packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
     except zlib.error as error:
         raise BrokenEncoding("The body is not gzip, as its Content-Encoding says.") from error
     if len(unpacked) <= limit and not unpacker.eof:
         raise BrokenEncoding("The gzip body ends too early.")
     return bytes(unpacked)
+
+
+def _new_unpacker() -> Any:
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)

@@ -281,8 +281,9 @@ def _keep(detections: Sequence[SensorDetection]) -> None:
             unique_fields=["sensor"],
             update_fields=["version", "baseline_started_at", "last_ts", "memory"],
         )
-        storage.refresh_rollups(list(filter(None, map(_counted_before, detections))))
         storage.add_to_rollups(list(filter(None, map(_not_counted_before, detections))))
+        # Afterwards: a bucket that got both late and new readings is made anew of all of them.
+        storage.refresh_rollups(list(filter(None, map(_counted_before, detections))))
         for detection in detections:
             if detection.excursions:
                 _keep_anomalies(detection)
@@ -295,7 +296,9 @@ def _counted_before(detection: SensorDetection) -> storage.Span | None:
     first, last = storage.moment(detection.touched.first_us), storage.moment(detection.touched.last_us)
     if detection.told_until is not None:
         last = min(last, detection.told_until)
-    return storage.Span(detection.touched.sensor_id, first, last) if first <= last else None
+    if first > last:
+        return None
+    return storage.Span(detection.touched.sensor_id, first, last, detection.state.last_ts or last)
 
 
 def _not_counted_before(detection: SensorDetection) -> storage.Span | None:
@@ -303,7 +306,8 @@ def _not_counted_before(detection: SensorDetection) -> storage.Span | None:
     until = detection.state.last_ts
     if detection.told_until is None or until is None or until <= detection.told_until:
         return None
-    return storage.Span(detection.touched.sensor_id, detection.told_until + timedelta(microseconds=1), until)
+    begin = detection.told_until + timedelta(microseconds=1)
+    return storage.Span(detection.touched.sensor_id, begin, until, until)
 
 
 def _keep_anomalies(detection: SensorDetection) -> None:

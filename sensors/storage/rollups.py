@@ -6,22 +6,31 @@ from datetime import datetime
 
 from django.db import connection
 
-_SPANS = "unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS span(sensor_id, first, last)"
+_SPANS = (
+    "unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]) "
+    "AS span(sensor_id, first, last, counted_until)"
+)
 
 
 @dataclass(frozen=True)
 class Span:
-    """One sensor's readings from `first` to `last`, both included."""
+    """One sensor's readings from `first` to `last`, both included.
+
+    Rollups have counted, or now do, what is stored up to `counted_until`: what lies behind it is counted when its turn
+    comes, and until then no bucket may have it.
+    """
 
     sensor_id: int
     first: datetime
     last: datetime
+    counted_until: datetime
 
 
 # A bucket that is made of what lies below it is made anew as a whole, so that doing it twice changes nothing.
 _REFRESH = """
     WITH span AS (
-        SELECT sensor_id, date_bin(%s, first, 'epoch') AS first, date_bin(%s, last, 'epoch') + %s::interval AS after
+        SELECT sensor_id, date_bin(%s, first, 'epoch') AS first, date_bin(%s, last, 'epoch') + %s::interval AS after,
+               counted_until
         FROM {spans}
     ),
     made AS (
@@ -49,7 +58,7 @@ _OF_ROLLUPS = (
     "sum(count) AS count, sum(mean * count) / sum(count) AS mean, "
     "min(minimum) AS minimum, max(maximum) AS maximum"
 )
-_USABLE = "AND quality < 2 AND value <> 'NaN'"
+_USABLE = "AND quality < 2 AND value <> 'NaN' AND ts <= span.counted_until"
 
 _ADD = """
     INSERT INTO sensors_fiveminuterollup AS known (sensor_id, started_at, count, mean, minimum, maximum)
@@ -108,4 +117,5 @@ def _lists(spans: Sequence[Span]) -> list[list]:
         [span.sensor_id for span in spans],
         [span.first for span in spans],
         [span.last for span in spans],
+        [span.counted_until for span in spans],
     ]

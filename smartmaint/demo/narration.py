@@ -63,7 +63,7 @@ class Narrator:
         """Without the peak, which moves with every reading."""
         if row["ended_at"]:
             return f"anomaly {row['id']} is over: {row['sensor']}"
-        seen = "is unlike its own past"
+        seen = "is silent" if row["kind"] == "no_data" else "is unlike its own past"
         if row["kind"] == "limit":
             side = "above" if row["direction"] == "high" else "below"
             limit = f"{row['expected_value']:g} {self.units[row['sensor']]}"

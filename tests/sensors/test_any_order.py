@@ -147,6 +147,25 @@ def test_batches_in_any_order_come_to_the_same(organization, sensors, data):
     assert outcomes[0] == outcomes[1]
 
 
+def test_late_and_new_readings_of_one_bucket_are_counted_once(organization, sensors):
+    """Also while a further reading of it is stored that detection has not come to yet."""
+    begin_us = day_start_us()
+    for request in ([(KEYS[0], 1, 1.0, 0)], [(KEYS[0], 0, 1.0, 0), (KEYS[0], 2, 1.0, 0)]):
+        ingest_readings(organization=organization, parsed=parsed(request, begin_us))
+        if request[0][1] == 1:
+            detect_anomalies()
+    waiting = ingest_readings(
+        organization=organization, parsed=parsed([(KEYS[0], 3, 1.0, 0)], begin_us)
+    ).batch
+    ReadingBatch.objects.filter(pk=waiting.pk).update(due_at=clock.now() + timedelta(hours=1))
+    detect_anomalies()
+    assert FiveMinuteRollup.objects.get().count == 3
+
+    ReadingBatch.objects.filter(pk=waiting.pk).update(due_at=clock.now())
+    detect_anomalies()
+    assert FiveMinuteRollup.objects.get().count == 4
+
+
 def test_ten_replays_are_one_batch_of_news(organization, sensors):
     request = parsed([(key, minute, 1.0, 0) for key in KEYS for minute in range(400)], day_start_us())
     receipts = [ingest_readings(organization=organization, parsed=request) for _ in range(10)]

@@ -225,6 +225,15 @@ def test_a_gzip_body_is_unpacked(plant, post):
     assert Reading.objects.count() == 1
 
 
+def test_every_member_of_a_gzip_body_counts(plant, post):
+    body = json.dumps({"readings": [reading(), reading(minutes=1)]}).encode()
+    members = gzip.compress(body[:20]) + gzip.compress(body[20:])
+
+    assert counts(post(members, **{"Content-Encoding": "gzip"}))[0] == 2
+    assert post(members + b"no gzip", **{"Content-Encoding": "gzip"}).status_code == 400
+    assert post(members[:-4], **{"Content-Encoding": "gzip"}).status_code == 400
+
+
 @pytest.mark.parametrize("cut", [1, 20])
 def test_a_broken_gzip_body_is_400(plant, post, cut):
     body = gzip.compress(json.dumps({"readings": [reading()]}).encode())[:-cut]

@@ -29,9 +29,9 @@ LINES_AT_ONCE = 50_000
 class Command(BaseCommand):
     help = (
         "Imports readings from a CSV file with a header and one reading a line: sensor, ts, value and, where there "
-        "are such columns, quality and unit; or, with --wide, with a column of times and one for each sensor. What is "
-        "stored already stays as it is, so an import that was cut short is simply started again. Exit status 1 when "
-        "a line was refused."
+        "are such columns, quality and unit; or, with --wide, with a column of times and one for each sensor. The "
+        "file's value replaces another one that is stored for the same moment; an import that was cut short is simply "
+        "started again. Exit status 1 when a line was refused."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
