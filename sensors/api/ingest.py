@@ -54,29 +54,32 @@ class IngestView(APIView):
                 return HttpResponse(headers={"Allow": "POST, OPTIONS"})
             if request.method != "POST":
                 raise MethodNotAllowed(str(request.method))
-            self.api_key = self.authenticate(request)
+            self.authenticate(request)
             return self.post(request)
         except RefusedRequest as refused:
-            if self.api_key is not None:
-                metering.count_refused_request(self.api_key, refused.code)
-            return self.refuse(refused)
+            return self._count_and_refuse(refused)
         except Exception as error:
             response = problem_of(error)
             if response is None:
                 raise
-            return self.refuse(_as_refused(response, error))
+            return self._count_and_refuse(_as_refused(response, error))
 
-    def authenticate(self, request: HttpRequest) -> ApiKey:
-        """The key of the request, with the scope to post; raises DRF's exceptions."""
-        api_key = authenticate_request(request)
-        if api_key is None and request.user.is_authenticated:
+    def _count_and_refuse(self, refused: RefusedRequest) -> HttpResponse:
+        if self.api_key is not None:
+            metering.count_refused_request(self.api_key, refused.code)
+        return self.refuse(refused)
+
+    def authenticate(self, request: HttpRequest) -> None:
+        """Find the key of the request, and see that it may post; raises DRF's exceptions."""
+        self.api_key = authenticate_request(request)
+        if self.api_key is not None:
+            require_scope(self.api_key, self.required_scope)
+        elif request.user.is_authenticated:
             raise PermissionDenied("This is for programs: use a key.", code="key_only")
-        if api_key is None:
+        else:
             missing = NotAuthenticated("Send a key: Authorization: Bearer <key>.")
             missing.auth_header = CHALLENGE
             raise missing
-        require_scope(api_key, self.required_scope)
-        return api_key
 
     def post(self, request: HttpRequest) -> HttpResponse:
         return self.receive(request)
@@ -84,20 +87,17 @@ class IngestView(APIView):
     def receive(self, request: HttpRequest) -> HttpResponse:
         """Store what is posted. Raises RefusedRequest, and what `problem_of` knows."""
         api_key = cast(ApiKey, self.api_key)
-        parse = self.parser(request, api_key)
         try:
             metering.require_room(api_key)
-            parsed = parse(body_of(request))
-        except TooManyReadings as error:
-            raise RefusedRequest(413, error.code, error.detail) from error
-        except MalformedBody as error:
-            raise RefusedRequest(400, "malformed", error.detail) from error
         except metering.OverLimit as error:
             raise _over_limit(error) from error
         try:
-            metered = metering.charge(api_key, readings=parsed.received)
-        except metering.OverLimit as error:
-            raise _over_limit(error) from error
+            parsed = self._parse(request, api_key)
+        except RefusedRequest:
+            # A body that fails has cost the most of the work.
+            _charge(api_key, readings=0)
+            raise
+        metered = _charge(api_key, readings=parsed.received)
         if is_true(request, "historical"):
             parsed = replace(parsed, historical=True)
         receipt = ingest_readings(
@@ -113,6 +113,15 @@ class IngestView(APIView):
         for name, value in metered.headers.items():
             response[name] = value
         return response
+
+    def _parse(self, request: HttpRequest, api_key: ApiKey) -> ParsedReadings:
+        parse = self.parser(request, api_key)
+        try:
+            return parse(body_of(request))
+        except TooManyReadings as error:
+            raise RefusedRequest(413, error.code, error.detail) from error
+        except MalformedBody as error:
+            raise RefusedRequest(400, "malformed", error.detail) from error
 
     def parser(self, request: HttpRequest, api_key: ApiKey) -> Callable[[bytes], ParsedReadings]:
         """What turns the body into readings; it may raise MalformedBody and TooManyReadings. Raises RefusedRequest."""
@@ -136,6 +145,13 @@ def is_true(request: HttpRequest, name: str) -> bool:
     return request.GET.get(name, "").lower() in {"1", "true"}
 
 
+def _charge(api_key: ApiKey, *, readings: int) -> metering.Metered:
+    try:
+        return metering.charge(api_key, readings=readings)
+    except metering.OverLimit as error:
+        raise _over_limit(error) from error
+
+
 def _over_limit(error: metering.OverLimit) -> RefusedRequest:
     return RefusedRequest(429, "rate_limited", str(error), headers=error.headers)
 
@@ -154,7 +170,8 @@ def body_of(request: HttpRequest) -> bytes:
     except OSError as error:
         raise RefusedRequest(400, "malformed", "The body broke off.") from error
     # The server hands on what came when the client was cut off: half a last line may look whole.
-    if not encoding and len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
+    length = str(request.META.get("CONTENT_LENGTH", ""))
+    if not encoding and length.isdecimal() and len(body) < int(length):
         raise RefusedRequest(400, "malformed", "The body broke off.")
     return body
 

@@ -28,8 +28,8 @@ ROLLUPS_OF_WHAT_IS_STORED = """
     INSERT INTO sensors_fiveminuterollup (sensor_id, started_at, count, mean, minimum, maximum)
     SELECT sensor_id, date_bin('5 minutes', ts, 'epoch'), count(*), avg(value), min(value), max(value)
     FROM sensors_reading
-    JOIN sensors_sensor ON sensors_sensor.id = sensor_id
-    WHERE quality < 2 AND value <> 'NaN' GROUP BY 1, 2;
+    JOIN sensors_detectorstate state USING (sensor_id)
+    WHERE ts <= state.last_ts AND quality < 2 AND value <> 'NaN' GROUP BY 1, 2;
     INSERT INTO sensors_dailyrollup (sensor_id, started_at, count, mean, minimum, maximum)
     SELECT sensor_id, date_bin('1 day', started_at, 'epoch'), sum(count), sum(mean * count) / sum(count),
            min(minimum), max(maximum)
@@ -164,7 +164,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
                 ('unknown_sensors', models.CharField(choices=[('refuse', 'refuse their readings, and say so to the sender'), ('hold', 'hold their readings in the inbox until a sensor is assigned')], default='refuse', max_length=10)),
-                ('retention_days', models.PositiveIntegerField(default=730, help_text='How long readings are kept; forecasts look back a year.', validators=[django.core.validators.MinValueValidator(365)], verbose_name='retention (days)')),
+                ('retention_days', models.PositiveIntegerField(default=730, help_text='How long readings are kept; forecasts look back a year.', validators=[django.core.validators.MinValueValidator(365), django.core.validators.MaxValueValidator(36500)], verbose_name='retention (days)')),
                 ('rejected_kept', models.PositiveIntegerField(default=10000, help_text='Of each key; the oldest go first. Held ones never go: when they fill it, more are refused.', validators=[django.core.validators.MaxValueValidator(100000)], verbose_name='rejected readings kept')),
                 ('silence_factor', models.FloatField(default=3, help_text='A sensor is silent when nothing came for so many of its expected intervals.', validators=[django.core.validators.MinValueValidator(1)])),
                 ('history_id', models.AutoField(primary_key=True, serialize=False)),
@@ -223,7 +223,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('unknown_sensors', models.CharField(choices=[('refuse', 'refuse their readings, and say so to the sender'), ('hold', 'hold their readings in the inbox until a sensor is assigned')], default='refuse', max_length=10)),
-                ('retention_days', models.PositiveIntegerField(default=730, help_text='How long readings are kept; forecasts look back a year.', validators=[django.core.validators.MinValueValidator(365)], verbose_name='retention (days)')),
+                ('retention_days', models.PositiveIntegerField(default=730, help_text='How long readings are kept; forecasts look back a year.', validators=[django.core.validators.MinValueValidator(365), django.core.validators.MaxValueValidator(36500)], verbose_name='retention (days)')),
                 ('rejected_kept', models.PositiveIntegerField(default=10000, help_text='Of each key; the oldest go first. Held ones never go: when they fill it, more are refused.', validators=[django.core.validators.MaxValueValidator(100000)], verbose_name='rejected readings kept')),
                 ('silence_factor', models.FloatField(default=3, help_text='A sensor is silent when nothing came for so many of its expected intervals.', validators=[django.core.validators.MinValueValidator(1)])),
             ],
@@ -536,7 +536,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='ingestpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('retention_days__gte', 365)), name='ingestpolicy_retention'),
+            constraint=models.CheckConstraint(condition=models.Q(('retention_days__gte', 365), ('retention_days__lte', 36500)), name='ingestpolicy_retention'),
         ),
         migrations.AddConstraint(
             model_name='ingestpolicy',

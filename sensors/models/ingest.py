@@ -17,6 +17,7 @@ from smartmaint.accounts.scoping import OrganizationOwned, SameOrganization, Sco
 
 LONGEST_LOOK_BACK_DAYS = 365
 """Forecasts look back a year; no organisation may keep its readings for less."""
+LONGEST_RETENTION_DAYS = 36_500
 MOST_REJECTED_KEPT = 100_000
 """No organisation may fill the others' disk with what was refused."""
 
@@ -32,7 +33,7 @@ class IngestPolicy(OrganizationOwned):
     retention_days = models.PositiveIntegerField(
         "retention (days)",
         default=2 * LONGEST_LOOK_BACK_DAYS,
-        validators=[MinValueValidator(LONGEST_LOOK_BACK_DAYS)],
+        validators=[MinValueValidator(LONGEST_LOOK_BACK_DAYS), MaxValueValidator(LONGEST_RETENTION_DAYS)],
         help_text="How long readings are kept; forecasts look back a year.",
     )
     rejected_kept = models.PositiveIntegerField(
@@ -55,7 +56,10 @@ class IngestPolicy(OrganizationOwned):
         constraints = [
             models.UniqueConstraint(fields=["organization"], name="ingestpolicy_once"),
             models.CheckConstraint(
-                condition=Q(retention_days__gte=LONGEST_LOOK_BACK_DAYS), name="ingestpolicy_retention"
+                condition=Q(
+                    retention_days__gte=LONGEST_LOOK_BACK_DAYS, retention_days__lte=LONGEST_RETENTION_DAYS
+                ),
+                name="ingestpolicy_retention",
             ),
             models.CheckConstraint(
                 condition=Q(rejected_kept__lte=MOST_REJECTED_KEPT), name="ingestpolicy_rejected_kept"

@@ -132,16 +132,18 @@ def _touched_sensors(batches: Sequence[ReadingBatch]) -> dict[int, Touched]:
         for sensor_id, first_us, last_us in batch.spans():
             spans = touched.setdefault(sensor_id, Touched(sensor_id, first_us, last_us))
             spans.add(first_us, last_us, batch=batch)
-    # History that still waits, say after its worker was killed, pages nobody either.
-    waiting = ReadingBatch.objects.pending().filter(
+    # History that still waits or was given up, say after its worker was killed, pages nobody either.
+    waiting = ReadingBatch.objects.filter(
+        Q(due_at__isnull=False) | Q(parked_at__isnull=False),
         organization__in={batch.organization_id for batch in batches},
         is_historical=True,
         sensor_ids__overlap=list(touched),
     )
-    for other in waiting.exclude(pk__in=[batch.pk for batch in batches]):
-        for sensor_id, _, last_us in other.spans():
+    others = waiting.exclude(pk__in=[batch.pk for batch in batches]).values_list("sensor_ids", "last_us")
+    for ids_of_other, until_of_other in others.iterator(chunk_size=100):
+        for sensor_id, until_us in zip(ids_of_other, until_of_other, strict=True):
             if sensor_id in touched:
-                touched[sensor_id].add_history(last_us)
+                touched[sensor_id].add_history(until_us)
     return touched
 
 
@@ -275,6 +277,7 @@ def _keep_all(outcomes: Sequence[Outcome]) -> dict[int, SensorFailure]:
 def _keep(detections: Sequence[SensorDetection]) -> None:
     """Write the results of sensors in a savepoint."""
     with transaction.atomic():
+        _require_that_nobody_was_quicker(detections)
         DetectorState.objects.bulk_create(
             [detection.state for detection in detections],
             update_conflicts=True,
@@ -289,6 +292,16 @@ def _keep(detections: Sequence[SensorDetection]) -> None:
                 _keep_anomalies(detection)
     for detection in detections:
         transaction.on_commit(partial(setattr, detection, "is_kept", True))
+
+
+def _require_that_nobody_was_quicker(detections: Sequence[SensorDetection]) -> None:
+    """Rollups count what comes after a moment once; a worker that lost its lock must not count it again."""
+    ids = [detection.touched.sensor_id for detection in detections]
+    states = DetectorState.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    last_ts = dict(states.values_list("pk", "last_ts"))
+    for detection in detections:
+        if last_ts.get(detection.touched.sensor_id) != detection.told_until:
+            raise RuntimeError("Another worker has scored this sensor meanwhile.")
 
 
 def _counted_before(detection: SensorDetection) -> storage.Span | None:

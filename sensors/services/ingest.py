@@ -71,7 +71,7 @@ def ingest_readings(
         except storage.FirstReadings as first:
             first_of = first.sensor_ids
         except IntegrityError:
-            if not is_latest_known:
+            if not (is_latest_known and len(checked.rows)):
                 raise
             # A sensor's latest reading is not its newest, say because somebody deleted that row by hand; or a month
             # that this process knew of was dropped by another.

@@ -35,13 +35,13 @@ _CLAIM = PreparedStatement(
     f"""
     WITH newest AS ({_ROWS}),
     known AS (
-        SELECT sensor_id, ts, value, quality FROM sensors_sensorlatest
+        SELECT sensor_id, ts, value, quality, is_historical FROM sensors_sensorlatest
         WHERE sensor_id = ANY({{0}}) ORDER BY sensor_id FOR NO KEY UPDATE
     ),
     moved AS (
         UPDATE sensors_sensorlatest latest
         SET ts = newest.ts, value = newest.value, quality = newest.quality, received_at = {{4}},
-            is_historical = {{5}}
+            is_historical = {{5}} AND (newest.ts > known.ts OR known.is_historical)
         FROM newest JOIN known USING (sensor_id)
         WHERE latest.sensor_id = newest.sensor_id AND (
             newest.ts > known.ts

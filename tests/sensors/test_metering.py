@@ -317,3 +317,33 @@ class TestCountingThatFails:
         count_refused_request(api_key, "malformed")
         connection.close()
         assert RefusedRequests.objects.get().count == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bodies_that_cannot_be_read_use_up_the_requests_too(client, ingest_key, limits):
+    key, secret = ingest_key
+    limits(requests=3)
+
+    def send(body: bytes, content_type: str = "application/json") -> int:
+        headers = {"X-API-Key": secret}
+        return client.post("/api/v1/readings", body, content_type=content_type, headers=headers).status_code
+
+    assert [send(b"{"), send(b"x", "text/html"), send(b"["), send(b"{"), send(b'{"readings": []}')] == [
+        400,
+        415,
+        400,
+        429,
+        429,
+    ]
+    counted = dict(RefusedRequests.objects.filter(api_key=key).values_list("code", "count"))
+    assert counted == {"malformed": 2, "unsupported_media_type": 1, "rate_limited": 2}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_may_not_post_is_counted(client, organization):
+    key, secret = issue_api_key(organization=organization, name="reader", scopes=[Scope.READ])
+    response = client.post(
+        "/api/v1/readings", b"{}", content_type="application/json", headers={"X-API-Key": secret}
+    )
+    assert response.status_code == 403
+    assert RefusedRequests.objects.get(api_key=key).code == "missing_scope"

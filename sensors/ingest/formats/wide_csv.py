@@ -194,7 +194,7 @@ def _sensor_column(name: str, prefix: str) -> tuple[str, str | None]:
 def _read_lines(
     lines: list[_Line], layout: _Layout, zone: ZoneInfo | None, historical: bool
 ) -> ParsedReadings:
-    parsed = _read_together(lines, layout, zone, historical)
+    parsed = _read_together(lines, layout, zone, historical) if lines else None
     return _read_one_by_one(lines, layout, zone, historical) if parsed is None else parsed
 
 
@@ -221,7 +221,11 @@ def _read_together(
     except (RowProblem, ValueError):
         return None
     return _of_cells(
-        np.array([line.number for line in lines]), ts_us, values.reshape(len(lines), -1), layout, historical
+        np.array([line.number for line in lines]),
+        ts_us,
+        values.reshape(len(lines), layout.width - 1),
+        layout,
+        historical,
     )
 
 
