@@ -59,7 +59,7 @@ def notice_silence() -> Tally:
 
 @agent(every=3600)
 def prepare_partitions() -> Tally:
-    """Make the months to come before the first reading of one needs it: making one briefly locks the table."""
+    """Make the months to come before the first reading of one has to wait for it."""
     now_us = storage.microseconds(datetime.now(UTC))
     storage.make_partitions(now_us, now_us + MONTHS_AHEAD // timedelta(microseconds=1))
     return Tally()

@@ -57,7 +57,8 @@ def replay_rejected(rejected: RejectedReadingQuerySet, *, by: User | None) -> Re
     """Store what waits among `rejected` (not sliced) and can be stored now, as late data that pages nobody.
 
     The checks are those of any request, the restrictions of the sender's key included. What is refused again stays,
-    with the new reason. In order of arrival, so the last that came for a moment wins, also over what is stored already.
+    with the new reason. One sender after another, each in its order of arrival, so the last of a sender's values for a
+    moment wins, also over what is stored already.
 
     No row is locked meanwhile, for requests lock their sensors first and kept rows last. Storing twice changes nothing,
     so two replays at once, or one that died half-way and is started again, end with the same rows; each counts what it
