@@ -128,7 +128,8 @@ class ReadingBatch(OrganizationOwned, PendingWork):
     refused_by_code = models.JSONField(default=dict, blank=True)
     format = models.CharField(max_length=20, blank=True)
     newest_at = models.DateTimeField(null=True, help_text="The newest moment it has a reading for.")
-    # Of each sensor in it the first and last moment, in microseconds since 1970: three arrays of one length.
+    # Of each sensor in it the first and last moment, in microseconds since 1970: three arrays of one length. A sensor
+    # whose readings are apart, late ones beside live ones, stands there once for each span.
     sensor_ids = IntegerArrayField(default=list)
     first_us = IntegerArrayField(default=list)
     last_us = IntegerArrayField(default=list)
@@ -163,5 +164,5 @@ class ReadingBatch(OrganizationOwned, PendingWork):
         return self.received - self.rejected - self.held
 
     def spans(self) -> Iterator[tuple[int, int, int]]:
-        """Each sensor with the first and last moment it has readings for, in microseconds since 1970."""
+        """Sensors with the first and last moment of a span of their readings, in microseconds since 1970."""
         return zip(self.sensor_ids, self.first_us, self.last_us, strict=True)

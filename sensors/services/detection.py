@@ -6,7 +6,7 @@ each of the claimed batches that names it; the first that is settled keeps it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -23,7 +23,10 @@ from sensors.detection.detector import DetectorState as Memory
 from sensors.detection.excursions import Excursion
 from sensors.detection.limits import Level, LimitSpec
 from sensors.models import Anomaly, AnomalyStatus, DetectorState, ReadingBatch, Sensor
+from sensors.models.ingest import LONGEST_LOOK_BACK_DAYS
 from sensors.signals import anomaly_detected
+from sensors.storage import APART_US
+from smartmaint import clock
 
 # How much of the past a detector that starts anew looks at: enough for the week's profile.
 REBUILD = timedelta(days=60)
@@ -39,16 +42,27 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Touched:
-    """A sensor in the claimed batches: which readings are new, and until when they page nobody."""
+    """A sensor in the claimed batches: which readings are new, and until when they page nobody.
+
+    `spans_us` are the first and last moments of what came; what lies `APART_US` from the span before it has one of its
+    own, so that a late reading beside live ones has nothing counted anew that lies between.
+    """
 
     sensor_id: int
-    first_us: int
-    last_us: int
+    spans_us: list[tuple[int, int]] = field(default_factory=list)
     historical_until_us: int | None = None
     newest_live: ReadingBatch | None = None
 
+    @property
+    def last_us(self) -> int:
+        return max(last_us for _, last_us in self.spans_us)
+
     def add(self, first_us: int, last_us: int, *, batch: ReadingBatch) -> None:
-        self.first_us, self.last_us = min(self.first_us, first_us), max(self.last_us, last_us)
+        before = self.spans_us[-1] if self.spans_us else None
+        if before and first_us - before[1] <= APART_US and before[0] - last_us <= APART_US:
+            self.spans_us[-1] = (min(before[0], first_us), max(before[1], last_us))
+        else:
+            self.spans_us.append((first_us, last_us))
         if batch.is_historical:
             self.add_history(last_us)
         else:
@@ -130,8 +144,9 @@ def _touched_sensors(batches: Sequence[ReadingBatch]) -> dict[int, Touched]:
     touched: dict[int, Touched] = {}
     for batch in batches:
         for sensor_id, first_us, last_us in batch.spans():
-            spans = touched.setdefault(sensor_id, Touched(sensor_id, first_us, last_us))
-            spans.add(first_us, last_us, batch=batch)
+            if sensor_id not in touched:
+                touched[sensor_id] = Touched(sensor_id)
+            touched[sensor_id].add(first_us, last_us, batch=batch)
     # History that still waits or was given up, say after its worker was killed, pages nobody either.
     waiting = ReadingBatch.objects.filter(
         Q(due_at__isnull=False) | Q(parked_at__isnull=False),
@@ -284,9 +299,13 @@ def _keep(detections: Sequence[SensorDetection]) -> None:
             unique_fields=["sensor"],
             update_fields=["version", "baseline_started_at", "last_ts", "memory"],
         )
-        storage.add_to_rollups(list(filter(None, map(_not_counted_before, detections))))
+        new = list(filter(None, map(_not_counted_before, detections)))
+        late = list(chain.from_iterable(map(_counted_before, detections)))
+        # A day more than anybody's readings are kept for at least: retention may look before this has ended.
+        may_lack_before = clock.now() - timedelta(days=LONGEST_LOOK_BACK_DAYS - 1)
+        storage.add_to_rollups(new, may_lack_before=may_lack_before)
         # Afterwards: a bucket that got both late and new readings is made anew of all of them.
-        storage.refresh_rollups(list(filter(None, map(_counted_before, detections))))
+        storage.refresh_rollups(late, may_lack_before=may_lack_before)
         for detection in detections:
             if detection.excursions:
                 _keep_anomalies(detection)
@@ -304,14 +323,15 @@ def _require_that_nobody_was_quicker(detections: Sequence[SensorDetection]) -> N
             raise RuntimeError("Another worker has scored this sensor meanwhile.")
 
 
-def _counted_before(detection: SensorDetection) -> storage.Span | None:
+def _counted_before(detection: SensorDetection) -> Iterator[storage.Span]:
     """What was touched of the time that rollups have counted: late readings, and all where nothing is known of that."""
-    first, last = storage.moment(detection.touched.first_us), storage.moment(detection.touched.last_us)
-    if detection.told_until is not None:
-        last = min(last, detection.told_until)
-    if first > last:
-        return None
-    return storage.Span(detection.touched.sensor_id, first, last, detection.state.last_ts or last)
+    counted_until = detection.told_until
+    for first_us, last_us in detection.touched.spans_us:
+        first, last = storage.moment(first_us), storage.moment(last_us)
+        if counted_until is not None:
+            last = min(last, counted_until)
+        if first <= last:
+            yield storage.Span(detection.touched.sensor_id, first, last, detection.state.last_ts or last)
 
 
 def _not_counted_before(detection: SensorDetection) -> storage.Span | None:

@@ -121,7 +121,7 @@ def _batch_insert() -> PreparedInsert:
 
 
 def _keep_batch(request: _Request, rows: storage.Rows, receipt: Receipt) -> ReadingBatch:
-    first, last = rows.boundaries()
+    first, last = rows.spans()
     batch = ReadingBatch(
         organization=request.organization,
         api_key=request.api_key,

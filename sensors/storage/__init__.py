@@ -3,10 +3,11 @@
 from sensors.storage.kinds import make_partitions
 from sensors.storage.reading import read_in_blocks, read_many, read_readings
 from sensors.storage.rollups import Span, add_to_rollups, refresh_rollups
-from sensors.storage.rows import NO_ROWS, Rows, microseconds, moment
+from sensors.storage.rows import APART_US, NO_ROWS, Rows, microseconds, moment
 from sensors.storage.writing import FirstReadings, store_readings
 
 __all__ = [
+    "APART_US",
     "NO_ROWS",
     "FirstReadings",
     "Rows",

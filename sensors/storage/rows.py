@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
+APART_US = 3_600_000_000
+"""Readings of a sensor so far from one another are two spans: an hour's readings cost little to be counted anew."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -28,6 +31,13 @@ class Rows:
     def boundaries(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """First and last row of each sensor."""
         starts = np.flatnonzero(np.diff(self.sensor_ids, prepend=-1))
+        return starts, np.append(starts, len(self))[1:] - 1
+
+    def spans(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """First and last row of each run of a sensor's readings that are no more than `APART_US` apart."""
+        begins = np.diff(self.sensor_ids, prepend=-1) != 0
+        begins[1:] |= np.diff(self.ts_us) > APART_US
+        starts = np.flatnonzero(begins)
         return starts, np.append(starts, len(self))[1:] - 1
 
     def by_sensor(self) -> dict[int, "Rows"]:

@@ -22,7 +22,7 @@ from sensors.models import (
     SensorLatest,
 )
 from sensors.services.ingest import ingest_readings
-from sensors.storage import microseconds
+from sensors.storage import microseconds, moment
 from smartmaint import clock
 from tests.plants import make_plant, make_sensor
 
@@ -164,6 +164,44 @@ def test_late_and_new_readings_of_one_bucket_are_counted_once(organization, sens
     ReadingBatch.objects.filter(pk=waiting.pk).update(due_at=clock.now())
     detect_anomalies()
     assert FiveMinuteRollup.objects.get().count == 4
+
+
+@pytest.mark.parametrize("requests", [[(0,), (600,)], [(600,), (0,)], [(0, 600)]])
+def test_a_late_reading_beside_a_live_one_has_nothing_between_them_counted_anew(
+    organization, sensors, requests
+):
+    begin_us = day_start_us()
+    ingest_readings(
+        organization=organization,
+        parsed=parsed([(KEYS[0], minute, 1.0, 0) for minute in range(1, 600)], begin_us),
+    )
+    detect_anomalies()
+    between = {"started_at": moment(begin_us + 300 * MINUTE_US)}
+    for model in (FiveMinuteRollup, HourlyRollup):
+        assert model.objects.filter(**between).update(mean=99) == 1
+    for minutes in requests:
+        ingest_readings(
+            organization=organization,
+            parsed=parsed([(KEYS[0], minute, 1.0, 0) for minute in minutes], begin_us),
+        )
+    detect_anomalies()
+    for model in (FiveMinuteRollup, HourlyRollup):
+        assert model.objects.get(**between).mean == 99
+        assert sum(model.objects.values_list("count", flat=True)) == 601
+
+
+def test_late_readings_of_one_day_that_are_hours_apart_are_counted_once(organization, sensors):
+    begin_us = day_start_us()
+    for request in ([1300], [10], [500], [1000], [20, 700]):
+        ingest_readings(
+            organization=organization,
+            parsed=parsed([(KEYS[0], minute, 1.0, 0) for minute in request], begin_us),
+        )
+        if request == [1300]:
+            detect_anomalies()
+    detect_anomalies()
+    assert DailyRollup.objects.get().count == 6
+    assert sum(HourlyRollup.objects.values_list("count", flat=True)) == 6
 
 
 def test_ten_replays_are_one_batch_of_news(organization, sensors):

@@ -27,7 +27,7 @@ from sensors.storage.kinds import make_partitions
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
 from smartmaint.models import AgentRun
-from tests.plants import make_plant, make_sensor
+from tests.plants import make_plant, make_sensor, post
 
 NOW = datetime(2026, 8, 20, 15, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -217,6 +217,48 @@ def test_rollups_of_another_organisation_stay(organization, other_organization, 
     drop()
     assert moments(sensor, FiveMinuteRollup, "started_at") == []
     assert moments(other_sensor, FiveMinuteRollup, "started_at") == [NOW - 500 * DAY]
+
+
+def rolled_up(sensor: Sensor) -> list[tuple]:
+    return [
+        (row.started_at, row.count, row.mean)
+        for model in (HourlyRollup, DailyRollup)
+        for row in model.objects.filter(sensor=sensor).order_by("started_at")
+    ]
+
+
+@pytest.fixture
+def long_ago(organization, sensor) -> datetime:
+    """An hour of which retention has taken the readings since, with its batch given up; rollups are there."""
+    keep_for(organization, 400)
+    at = (NOW - 500 * DAY).replace(minute=0)
+    with clock.frozen(at):
+        post(sensor, [1.0, 2.0, 3.0], last_at=at + timedelta(minutes=10), interval=timedelta(minutes=5))
+        agents.detect_anomalies()
+    ReadingBatch.objects.update(parked_at=NOW, attempts=8)
+    drop()
+    assert moments(sensor) == []
+    assert [row[1:] for row in rolled_up(sensor)] == [(3, 2.0), (3, 2.0)]
+    return at
+
+
+def test_a_batch_that_is_tried_again_after_its_readings_went_wipes_no_rollup(sensor, long_ago):
+    before = rolled_up(sensor)
+    assert ReadingBatch.objects.all().try_again() == 1
+    agents.detect_anomalies()
+    assert not ReadingBatch.objects.pending().exists()
+    assert rolled_up(sensor) == before
+
+
+def test_an_hour_without_its_readings_is_not_made_of_a_late_one_alone(organization, sensor, long_ago):
+    """It is accepted where the retention was made longer since."""
+    before = rolled_up(sensor)
+    keep_for(organization, 4000)
+    with clock.frozen(long_ago + 390 * DAY):
+        post(sensor, [9.0], last_at=long_ago + timedelta(minutes=20))
+        agents.detect_anomalies()
+    assert moments(sensor) == [long_ago + timedelta(minutes=20)]
+    assert rolled_up(sensor) == before
 
 
 # What detection and people need
