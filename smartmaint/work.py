@@ -13,10 +13,14 @@ settle
     one transaction per row: it locks the row, checks that no one else has claimed it meanwhile, clears `due_at`, writes
     the result and sends the signals.
 
+Rows whose last attempt ended without a word are claimed few at a time, and soon alone (`claimed_together`): of the many
+that were claimed with one that kills its worker, that one alone uses up its attempts.
+
 After `MAX_ATTEMPTS` a row is parked: a person sees why, and can have it tried again.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +33,7 @@ from django.db.models import Q
 
 MAX_ATTEMPTS = 8
 MAX_BACKOFF = timedelta(hours=1)
+_ENDED_WITHOUT_A_WORD = Q(attempts__gt=0, last_error="")
 
 log = structlog.get_logger(__name__)
 
@@ -167,7 +172,10 @@ def each(work_on_one: Callable[[Row], Any]) -> Work:
 
 
 def claim(model: type[Row], *, limit: int, order_by: Sequence[str], only: Q | None = None) -> list[Row]:
-    """Take up to `limit` due rows for one attempt, committed; rows that another worker is claiming are skipped."""
+    """Take up to `limit` due rows for one attempt, committed; rows that another worker is claiming are skipped.
+
+    Fewer where it is the turn of one whose worker did not come back: see `claimed_together`.
+    """
     queue = model._default_manager.filter(due_at__lte=datetime.now(UTC))
     if only is not None:
         queue = queue.filter(only)
@@ -175,14 +183,44 @@ def claim(model: type[Row], *, limit: int, order_by: Sequence[str], only: Q | No
         locked = queue.order_by(*order_by).select_for_update(skip_locked=True, no_key=True, of=("self",))
         # Parked first, or a batch of nothing but given-up rows would look like an empty queue.
         for row in locked.filter(attempts__gte=MAX_ATTEMPTS)[:limit]:
-            row.park(row.last_error or "every attempt ended without a word: its worker was killed each time")
+            row.park(row.last_error or "the last attempt ended without a word: its worker was killed")
             row.save_queue_columns()
-        claimed = cast(list[Row], list(locked.filter(attempts__lt=MAX_ATTEMPTS)[:limit]))
-        for row in claimed:
-            row.attempts += 1
-            row.due_at = datetime.now(UTC) + backoff(row.attempts)
-        model._default_manager.bulk_update(claimed, ["attempts", "due_at"])
+        waiting = locked.filter(attempts__lt=MAX_ATTEMPTS)
+        next_one = waiting.values_list("attempts", "last_error").first()
+        if next_one is None:
+            return []
+        tried, last_error = next_one
+        if tried and not last_error:
+            waiting = waiting.filter(attempts=tried, last_error="")[: claimed_together(limit, tried)]
+        else:
+            waiting = waiting.exclude(_ENDED_WITHOUT_A_WORD)[:limit]
+        claimed = cast(list[Row], list(waiting))
+        _count_attempt(model, claimed)
     return claimed
+
+
+def claimed_together(limit: int, attempts: int) -> int:
+    """How many rows are claimed at once whose worker did not come back, after so many attempts.
+
+    An eighth of `limit`, a 64th, ..., one. So of 500 rows with one that kills its worker the innocent ones are done
+    after four attempts at most, and the one is alone by then. A failure that was told needs none of this: rows that
+    fail together are done again one by one.
+    """
+    return max(1, limit // 8**attempts)
+
+
+def _count_attempt(model: type[Row], claimed: Sequence[Row]) -> None:
+    """Until it is settled, an attempt has ended without a word."""
+    now, of_attempts = datetime.now(UTC), defaultdict(list)
+    for row in claimed:
+        of_attempts[row.attempts + 1].append(row)
+    for attempts, rows in of_attempts.items():
+        due_at = now + backoff(attempts)
+        for row in rows:
+            row.attempts, row.due_at, row.last_error = attempts, due_at, ""
+        model._default_manager.filter(pk__in=[row.pk for row in rows]).update(
+            attempts=attempts, due_at=due_at, last_error=""
+        )
 
 
 def backoff(attempts: int) -> timedelta:

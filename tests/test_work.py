@@ -10,6 +10,10 @@ from smartmaint import work
 from smartmaint.work import MAX_ATTEMPTS, backoff, claim, each, run_pending
 
 
+class WorkerKilled(BaseException):
+    """Passes by everything that catches exceptions, as a kill does."""
+
+
 @pytest.fixture
 def rows(organization):
     def make(count):
@@ -166,6 +170,65 @@ def test_a_row_that_kills_its_worker_each_time_is_parked(rows):
     assert claim(ReadingBatch, limit=1, order_by=("id",)) == []
     stuck = ReadingBatch.objects.stuck().get()
     assert "worker was killed" in stuck.last_error
+
+
+@pytest.mark.parametrize("place", [0, 61, 250, 499])
+def test_one_of_many_that_kills_its_worker_is_parked_alone_and_the_others_are_done(rows, place):
+    poison = rows(500)[place]
+    deaths, settled = 0, []
+
+    def dies_of_the_poison(rows):
+        if any(row.pk == poison.pk for row in rows):
+            raise WorkerKilled
+        return list(rows)
+
+    while ReadingBatch.objects.pending().exists():
+        ReadingBatch.objects.pending().update(due_at=datetime.now(UTC))  # the back-off is over
+        try:
+            run_pending(
+                ReadingBatch,
+                work=dies_of_the_poison,
+                settle_all=lambda rows, results: settled.extend(row.pk for row in rows),
+                order_by=("id",),
+                batch_size=500,
+            )
+        except WorkerKilled:
+            deaths += 1
+
+    assert deaths == MAX_ATTEMPTS
+    assert ReadingBatch.objects.stuck().get() == poison
+    assert len(settled) == len(set(settled)) == 499
+    innocent = ReadingBatch.objects.exclude(pk=poison.pk)
+    assert max(innocent.values_list("attempts", flat=True)) <= 4
+
+
+def test_rows_that_fail_with_a_word_go_on_together(rows):
+    """One sensor that fails keeps every batch that names it; these are not done one by one for it."""
+    rows(40)
+    together = []
+
+    def fail(rows):
+        together.append(len(rows))
+        return [ValueError("always") for _ in rows]
+
+    for _ in range(MAX_ATTEMPTS):
+        ReadingBatch.objects.update(due_at=datetime.now(UTC))
+        run_pending(ReadingBatch, work=fail, settle=note([]))
+
+    assert together == [40] * MAX_ATTEMPTS
+    assert ReadingBatch.objects.stuck().count() == 40
+
+
+def test_fresh_rows_are_not_claimed_with_those_whose_worker_was_killed(rows):
+    killed = [row.pk for row in rows(3)]
+    claim(ReadingBatch, limit=10, order_by=("id",))
+    ReadingBatch.objects.update(due_at=datetime.now(UTC))
+    fresh = [row.pk for row in rows(3)]
+
+    claims = []
+    while claimed := claim(ReadingBatch, limit=10, order_by=("id",)):
+        claims.append([row.pk for row in claimed])
+    assert claims == [[killed[0]], [killed[1]], [killed[2]], fresh]
 
 
 def test_rows_to_be_given_up_do_not_hide_those_behind_them(rows):
