@@ -29,9 +29,13 @@ USUAL_RETENTION_DAYS: int = IngestPolicy._meta.get_field("retention_days").defau
 
 
 class Checked(NamedTuple):
-    """The readings to store, in the sensors' own units, and every refusal, those of parsing too."""
+    """The readings to store, in the sensors' own units, and every refusal, those of parsing too.
+
+    `index_of_row` is each one's place in the request.
+    """
 
     rows: storage.Rows
+    index_of_row: npt.NDArray[np.int64]
     refusals: list[Refusal]
 
 
@@ -160,7 +164,8 @@ class _Check:
             values=self.values[rows],
             quality=self._quality(rows),
         )
-        return Checked(readings, sorted(self.refusals, key=lambda refusal: refusal.index))
+        refusals = sorted(self.refusals, key=lambda refusal: refusal.index)
+        return Checked(readings, self.parsed.index[rows], refusals)
 
     def _quality(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         if all(one is None or one.physical_min is one.physical_max is None for one in self.sensors):

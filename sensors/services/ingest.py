@@ -31,6 +31,8 @@ class Receipt:
     unchanged: int = 0
     held: int = 0
     refusals: list[Refusal] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)
+    """Places in the request of what was to fill gaps and found a reading of its moment; they count as unchanged."""
     batch: ReadingBatch | None = None
 
     @property
@@ -50,11 +52,13 @@ def ingest_readings(
     all_or_nothing: bool = False,
     format: str = "",
     keep_rejected: bool = True,
+    fills_gaps: bool = False,
 ) -> Receipt:
     """Store what can be stored, keep the rest for people to look at, and say what was wrong with it.
 
     With `all_or_nothing` one refused row keeps all others out too, and nothing at all is written. An exact replay
-    changes nothing and causes no event. `format` is the wire format's name; a replay of kept refusals keeps none anew.
+    changes nothing and causes no event. `format` is the wire format's name; a replay of kept refusals keeps none anew,
+    and only `fills_gaps`: where there is a reading of that moment, it stays as it is.
     """
     checked = check_readings(organization=organization, parsed=parsed, api_key=api_key)
     receipt = Receipt(received=parsed.received, refusals=checked.refusals)
@@ -62,7 +66,7 @@ def ingest_readings(
         return receipt
     if len(checked.rows):
         storage.make_partitions(checked.rows.ts_us.min(), checked.rows.ts_us.max())
-    request = _Request(organization, api_key, parsed, format, keep_rejected)
+    request = _Request(organization, api_key, parsed, format, keep_rejected, fills_gaps)
     first_of: Sequence[int] = ()
     is_latest_known = True
     for _ in range(ATTEMPTS):
@@ -87,17 +91,25 @@ class _Request:
     parsed: ParsedReadings
     format: str
     keep_rejected: bool
+    fills_gaps: bool
 
 
 def _write(
     request: _Request, checked: Checked, receipt: Receipt, *, first_of: Sequence[int], is_latest_known: bool
 ) -> Receipt:
+    rows, organization_id, received_at = checked.rows, request.organization.pk, clock.now()
     with transaction.atomic():
-        if len(checked.rows):
+        if len(rows) and request.fills_gaps:
+            is_stored = storage.lock_and_find_stored(
+                rows, organization_id=organization_id, received_at=received_at, first_of=first_of
+            )
+            receipt.left_out = checked.index_of_row[is_stored].tolist()
+            rows = rows[~is_stored]
+        if len(rows):
             receipt.inserted, receipt.updated = storage.store_readings(
-                checked.rows,
-                organization_id=request.organization.pk,
-                received_at=clock.now(),
+                rows,
+                organization_id=organization_id,
+                received_at=received_at,
                 is_historical=request.parsed.historical,
                 first_of=first_of,
                 is_latest_known=is_latest_known,
@@ -111,7 +123,7 @@ def _write(
                 format=request.format,
             )
         receipt.unchanged = receipt.accepted - receipt.inserted - receipt.updated
-        receipt.batch = _keep_batch(request, checked.rows, receipt)
+        receipt.batch = _keep_batch(request, rows, receipt)
     return receipt
 
 

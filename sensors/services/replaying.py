@@ -1,31 +1,36 @@
 """Sending kept readings through the ingest again, once the cause of their refusal is mended."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import structlog
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef, Window
+from django.db.models.functions import RowNumber
 
 from sensors import storage
 from sensors.ingest.fields import GOOD
-from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, Refusal, from_columns
+from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, from_columns
 from sensors.models import RejectedReading, UnknownSensor
 from sensors.models.ingest import RejectedReadingQuerySet
-from sensors.services.ingest import ingest_readings
-from sensors.services.rejecting import Sender, lock_rejected, senders
+from sensors.services.ingest import Receipt, ingest_readings
+from sensors.services.rejecting import Sender, lock_rejected
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization, User
 
 FORMAT = "replay"
+ALREADY_STORED = "already_stored"
 
 log = structlog.get_logger(__name__)
 
 # A row that came again meanwhile, perhaps with another value, stays: it was not this one that was stored.
 _SETTLE = """
-    UPDATE sensors_rejectedreading kept SET stored_at = %s
+    UPDATE sensors_rejectedreading kept SET stored_at = %s, code = coalesce(%s, code), detail = coalesce(%s, detail)
     FROM unnest(%s::bigint[], %s::integer[]) AS seen(id, times)
     WHERE kept.id = seen.id AND kept.times = seen.times AND kept.stored_at IS NULL
 """
@@ -38,15 +43,19 @@ _EXPLAIN = """
 
 @dataclass
 class ReplayReport:
-    """What became of replayed readings: how many were stored, and the refused again by code."""
+    """What became of replayed readings: how many were stored, or left out, and the refused again by code."""
 
     stored: int = 0
+    left_out: int = 0
+    """There was a reading of their moment."""
     refused: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        if not self.stored and not self.refused:
+        if not self.stored and not self.left_out and not self.refused:
             return "There was nothing to store: nothing waits that could be read."
         words = f"{self.stored:,} stored"
+        if self.left_out:
+            words += f"; {self.left_out:,} left out, as a reading of their moment was stored already"
         if self.refused:
             reasons = ", ".join(f"{count:,} × {code}" for code, count in self.refused.most_common())
             words += f"; {self.refused.total():,} refused again: {reasons}"
@@ -57,8 +66,8 @@ def replay_rejected(rejected: RejectedReadingQuerySet, *, by: User | None) -> Re
     """Store what waits among `rejected` (not sliced) and can be stored now, as late data that pages nobody.
 
     The checks are those of any request, the restrictions of the sender's key included. What is refused again stays,
-    with the new reason. One sender after another, each in its order of arrival, so the last of a sender's values for a
-    moment wins, also over what is stored already.
+    with the new reason. A replay only fills gaps: a reading that is there may have been corrected since, and stays. Of
+    several that wait for one key and moment the one that came last is stored, whoever sent it.
 
     No row is locked meanwhile, for requests lock their sensors first and kept rows last. Storing twice changes nothing,
     so two replays at once, or one that died half-way and is started again, end with the same rows; each counts what it
@@ -66,15 +75,34 @@ def replay_rejected(rejected: RejectedReadingQuerySet, *, by: User | None) -> Re
     """
     report = ReplayReport()
     replayable = rejected.replayable()
-    for sender in senders(replayable):
-        of_sender = replayable.filter(organization=sender.organization_id, api_key=sender.api_key_id)
-        pks = list(of_sender.order_by("received_at", "pk").values_list("pk", flat=True))
+    for sender, pks in _in_order(replayable):
         for start in range(0, len(pks), MAX_READINGS):
             _replay_block(sender, pks[start : start + MAX_READINGS], report)
     log.info(
-        "rejected_readings_replayed", by=by.pk if by else None, stored=report.stored, refused=report.refused
+        "rejected_readings_replayed",
+        by=by.pk if by else None,
+        stored=report.stored,
+        left_out=report.left_out,
+        refused=report.refused,
     )
     return report
+
+
+def _in_order(replayable: RejectedReadingQuerySet) -> Iterator[tuple[Sender, list[int]]]:
+    """First of each key and moment what came last, by sender; then what came before that, and so on."""
+    overtaken_by = Window(
+        RowNumber(),
+        partition_by=[F("organization_id"), F("sensor_key"), F("ts")],
+        order_by=[F("received_at").desc(), F("pk").desc()],
+    )
+    rows = sorted(
+        (nth, organization_id, api_key_id or 0, received_at, pk)
+        for nth, organization_id, api_key_id, received_at, pk in replayable.order_by()
+        .annotate(nth=overtaken_by)
+        .values_list("nth", "organization_id", "api_key_id", "received_at", "pk")
+    )
+    for (_, organization_id, api_key_id), of_sender in groupby(rows, key=itemgetter(0, 1, 2)):
+        yield Sender(organization_id, api_key_id or None), [row[-1] for row in of_sender]
 
 
 def _replay_block(sender: Sender, pks: list[int], report: ReplayReport) -> None:
@@ -90,8 +118,12 @@ def _replay_block(sender: Sender, pks: list[int], report: ReplayReport) -> None:
         api_key=ApiKey.objects.filter(pk=sender.api_key_id).first(),
         format=FORMAT,
         keep_rejected=False,
+        fills_gaps=True,
     )
-    _settle(sender, rows, receipt.refusals, report)
+    report.stored += receipt.inserted
+    report.left_out += len(receipt.left_out)
+    _settle(sender, rows, receipt)
+    report.refused.update(refusal.code for refusal in receipt.refusals)
 
 
 def _parsed(rows: list[dict[str, Any]]) -> ParsedReadings:
@@ -105,18 +137,20 @@ def _parsed(rows: list[dict[str, Any]]) -> ParsedReadings:
     )
 
 
-def _settle(
-    sender: Sender, rows: list[dict[str, Any]], refusals: list[Refusal], report: ReplayReport
-) -> None:
-    refused = {refusal.index: refusal for refusal in refusals}
-    stored = [row for index, row in enumerate(rows) if index not in refused]
+def _settle(sender: Sender, rows: list[dict[str, Any]], receipt: Receipt) -> None:
+    refused = {refusal.index: refusal for refusal in receipt.refusals}
+    left_out = [rows[index] for index in receipt.left_out]
+    done = set(range(len(rows))) - refused.keys() - set(receipt.left_out)
+    stored = [rows[index] for index in sorted(done)]
     again = [rows[index] for index in refused]
+    there = (ALREADY_STORED, "A reading of that moment was stored already, and stayed.")
     with transaction.atomic(), connection.cursor() as cursor:
         lock_rejected(*sender)
-        cursor.execute(
-            _SETTLE, [clock.now(), [row["pk"] for row in stored], [row["times"] for row in stored]]
-        )
-        report.stored += cursor.rowcount
+        for settled, why in ((stored, (None, None)), (left_out, there)):
+            cursor.execute(
+                _SETTLE,
+                [clock.now(), *why, [row["pk"] for row in settled], [row["times"] for row in settled]],
+            )
         cursor.execute(
             _EXPLAIN,
             [
@@ -126,8 +160,7 @@ def _settle(
                 [refusal.detail for refusal in refused.values()],
             ],
         )
-        _clear_inbox(sender.organization_id, {row["sensor_key"] for row in stored})
-    report.refused.update(refusal.code for refusal in refused.values())
+        _clear_inbox(sender.organization_id, {row["sensor_key"] for row in stored + left_out})
 
 
 def _clear_inbox(organization_id: int, keys: set[str]) -> None:

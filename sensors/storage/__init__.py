@@ -4,7 +4,7 @@ from sensors.storage.kinds import make_partitions
 from sensors.storage.reading import read_in_blocks, read_many, read_readings
 from sensors.storage.rollups import Span, add_to_rollups, refresh_rollups
 from sensors.storage.rows import APART_US, NO_ROWS, Rows, microseconds, moment
-from sensors.storage.writing import FirstReadings, store_readings
+from sensors.storage.writing import FirstReadings, lock_and_find_stored, store_readings
 
 __all__ = [
     "APART_US",
@@ -13,6 +13,7 @@ __all__ = [
     "Rows",
     "Span",
     "add_to_rollups",
+    "lock_and_find_stored",
     "make_partitions",
     "microseconds",
     "moment",

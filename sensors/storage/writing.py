@@ -82,6 +82,14 @@ _UPSERT_ROWS = PreparedStatement(
     _UPSERT.format(staged=_ROWS, first="{4}", last="{5}"),
     types=[*_ROW_TYPES, "timestamptz", "timestamptz"],
 )
+_LOCK = "SELECT FROM sensors_sensorlatest WHERE sensor_id = ANY(%s::bigint[]) ORDER BY sensor_id FOR NO KEY UPDATE"
+_STORED = """
+    SELECT wanted.row - 1
+    FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted(sensor_id, ts_us, row)
+    JOIN sensors_reading known
+      ON known.sensor_id = wanted.sensor_id
+     AND known.ts = 'epoch'::timestamptz + wanted.ts_us * interval '1 microsecond' AND known.ts BETWEEN %s AND %s
+"""
 _UPSERT_STAGED = _UPSERT.format(staged="SELECT * FROM reading_staging", first="%s", last="%s")
 
 
@@ -116,6 +124,32 @@ def store_readings(
         _append(newer)
     inserted, updated = _upsert(others) if len(others) else (0, 0)
     return len(newer) + inserted, updated
+
+
+def lock_and_find_stored(
+    rows: Rows, *, organization_id: int, received_at: datetime, first_of: Sequence[int] = ()
+) -> npt.NDArray[np.bool_]:
+    """For each row whether its sensor has a reading of that moment, which stays so until the transaction ends.
+
+    `first_of` as in `store_readings`, which is to come next.
+    """
+    if first_of:
+        _prepare_first(first_of, organization_id=organization_id, received_at=received_at)
+    is_stored = np.zeros(len(rows), dtype=np.bool_)
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [number_array(np.unique(rows.sensor_ids).tolist())])
+        # Only now: a statement sees what was committed before it began.
+        cursor.execute(
+            _STORED,
+            [
+                number_array(rows.sensor_ids.tolist()),
+                number_array(rows.ts_us.tolist()),
+                moment(rows.ts_us.min()),
+                moment(rows.ts_us.max()),
+            ],
+        )
+        is_stored[[row for (row,) in cursor.fetchall()]] = True
+    return is_stored
 
 
 def _prepare_first(sensor_ids: Sequence[int], *, organization_id: int, received_at: datetime) -> None:

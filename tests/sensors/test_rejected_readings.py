@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from equipment.models import Equipment, KeyRestriction
 from sensors.ingest.parsed import Refusal, from_columns
-from sensors.models import IngestPolicy, Reading, ReadingBatch, RejectedReading, Sensor, UnknownSensor
+from sensors.models import (
+    IngestPolicy,
+    Reading,
+    ReadingBatch,
+    RejectedReading,
+    Sensor,
+    SensorLatest,
+    UnknownSensor,
+)
 from sensors.services import replaying
 from sensors.services.ingest import Receipt, ingest_readings
 from sensors.services.rejecting import forget_rejected, keep_rejected
@@ -354,9 +362,55 @@ def test_of_two_senders_of_one_moment_the_last_that_came_wins(plant, api_key, ot
     send(api_key, [1.0])
     with clock.frozen(NOW + timedelta(seconds=1)):
         send(other_key, [2.0])
+    with clock.frozen(NOW + timedelta(seconds=2)):
+        send(None, [3.0], newest_us=NOW_US - MINUTE_US, organization=plant.organization)
     make_sensor(plant.machine, "pump-9/vibration")
-    assert replay() == (2, {})
-    assert stored() == [("pump-9/vibration", 2.0, 0)]
+    report = replay_rejected(RejectedReading.objects.all(), by=None)
+    assert str(report) == "2 stored; 1 left out, as a reading of their moment was stored already."
+    assert stored() == [("pump-9/vibration", 3.0, 0), ("pump-9/vibration", 2.0, 0)]
+
+
+@pytest.mark.parametrize("last_sender", [0, 1])
+def test_the_last_that_came_wins_whichever_sender_it_is(plant, api_key, other_key, last_sender):
+    by_turns = [other_key, api_key] if last_sender == 0 else [api_key, other_key]
+    for number, sender in enumerate(by_turns):
+        with clock.frozen(NOW + timedelta(seconds=number)):
+            send(sender, [float(number)])
+    make_sensor(plant.machine, "pump-9/vibration")
+    assert replay() == (1, {})
+    assert stored() == [("pump-9/vibration", 1.0, 0)]
+
+
+def test_a_replay_leaves_a_value_that_was_posted_since(plant, api_key, other_key):
+    """Refused for its unit, and then sent again as it should be; the minute before was not."""
+    send(api_key, [212.0, 213.0], key="pump-7/vibration", unit="degF")
+    send(other_key, [212.5], key="pump-7/vibration", unit="degF")
+    send(api_key, [4.5], key="pump-7/vibration")
+    Sensor.objects.filter(key="pump-7/vibration").update(unit="Cel")
+    assert replay() == (1, {})
+    assert stored() == [("pump-7/vibration", pytest.approx(100), 0), ("pump-7/vibration", 4.5, 0)]
+    assert SensorLatest.objects.get().value == 4.5
+    told = RejectedReading.objects.order_by("pk").values_list("value", "code", "stored_at")
+    assert list(told) == [
+        (212.0, "unit_mismatch", NOW),
+        (213.0, "already_stored", NOW),
+        (212.5, "already_stored", NOW),
+    ]
+
+
+def test_a_replay_leaves_a_value_that_is_posted_meanwhile(plant, api_key):
+    send(api_key, [1.0])
+    make_sensor(plant.machine, "pump-9/vibration")
+
+    def post_first(execute, sql, params, many, context):
+        if "FOR NO KEY UPDATE" in sql and not Reading.objects.exists():
+            send(api_key, [5.0])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(post_first):
+        assert replay() == (0, {})
+    assert stored() == [("pump-9/vibration", 5.0, 0)]
+    assert RejectedReading.objects.get().code == "already_stored"
 
 
 def test_only_what_is_asked_for_is_replayed(plant, api_key):
@@ -396,10 +450,11 @@ def test_a_reading_that_came_again_during_its_replay_waits_on(plant, api_key, mo
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(late_request):
-        assert replay() == (0, {})
+        assert replay() == (1, {})
     assert [(row.value, row.stored_at) for row in RejectedReading.objects.all()] == [(5.0, None)]
-    assert replay() == (1, {})
-    assert stored() == [("pump-9/vibration", 5.0, 0)]
+    assert replay() == (0, {})
+    assert [(row.value, row.code) for row in RejectedReading.objects.all()] == [(5.0, "already_stored")]
+    assert stored() == [("pump-9/vibration", 1.0, 0)]
 
 
 def test_forgetting_deletes_held_ones_too(holding, api_key, other_key):
