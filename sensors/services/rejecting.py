@@ -146,9 +146,15 @@ def forget_rejected(rejected: RejectedReadingQuerySet) -> int:
 
 
 def forget_unknown_sensor(unknown: UnknownSensor) -> int:
-    """Delete a line of the inbox with what is kept for it, until its sender comes again; returns how many readings."""
+    """Delete a line of the inbox with what is kept for it, until its sender comes again; returns how many readings.
+
+    The line stays where its sender came again meanwhile.
+    """
     forgotten = forget_rejected(kept_for(unknown))
-    UnknownSensor.objects.filter(pk=unknown.pk).delete()
+    with transaction.atomic():
+        line = UnknownSensor.objects.select_for_update(of=("self",)).filter(pk=unknown.pk).first()
+        if line is not None and not kept_for(line).exists():
+            line.delete()
     return forgotten
 
 
@@ -309,4 +315,5 @@ def _forget_the_oldest_unknown(organization_id: int) -> None:
     oldest = lines.exclude(Exists(held)).order_by("last_seen_at", "pk")
     # Passing over what another request has locked: waiting for it out of order could deadlock.
     going = oldest.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:excess]
-    lines.filter(pk__in=list(going)).delete()
+    # A line that was locked just now may have got something to hold since the look that chose it.
+    lines.filter(pk__in=list(going)).exclude(Exists(held)).delete()

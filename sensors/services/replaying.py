@@ -168,7 +168,7 @@ def _clear_inbox(organization_id: int, keys: set[str]) -> None:
     waiting = RejectedReading.objects.waiting().filter(
         organization=organization_id, sensor_key=OuterRef("key")
     )
-    done = UnknownSensor.objects.filter(~Exists(waiting), organization=organization_id, key__in=keys)
-    # One that a request has locked comes again just now, and stays.
-    pks = done.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
-    UnknownSensor.objects.filter(pk__in=list(pks)).delete()
+    lines = UnknownSensor.objects.filter(organization=organization_id, key__in=keys)
+    # One that a request has locked comes again just now, and stays. What waits is looked for once the lines are locked.
+    pks = lines.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+    UnknownSensor.objects.filter(~Exists(waiting), pk__in=list(pks)).delete()

@@ -10,7 +10,7 @@ from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from sensors.ingest.checks import DAY_US, DEFAULT_WINDOW_PAST_US
-from sensors.models import Anomaly, IngestPolicy, ReadingBatch, RejectedReading
+from sensors.models import Anomaly, IngestPolicy, ReadingBatch, RefusedRequests, RejectedReading
 from sensors.storage.kinds import kind
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
@@ -20,6 +20,7 @@ HOURLY_ROLLUPS_KEPT = timedelta(days=5 * 365)
 """Hours outlive the readings that they are made of; days are kept for ever."""
 BATCHES_KEPT = timedelta(days=14)
 REJECTED_KEPT = timedelta(days=90)
+REFUSED_REQUESTS_KEPT = timedelta(days=90)
 STEP_ROWS = 10_000
 """What one statement deletes at most: it holds its locks for some tens of milliseconds."""
 
@@ -79,6 +80,7 @@ def drop_old_readings(*, budget_seconds: float) -> Dropped:
     # First what there is least of: readings may take all the time there is, again and again.
     now = clock.now()
     _delete_records(_done_rejected(before=now - REJECTED_KEPT), dropped, deadline)
+    _delete_records(RefusedRequests.objects.filter(hour__lt=now - REFUSED_REQUESTS_KEPT), dropped, deadline)
     _delete_records(_settled_batches(before=now - BATCHES_KEPT), dropped, deadline - budget_seconds / 2)
     _delete_in_turn(deque(_old_rows(retentions)), dropped, deadline)
     return dropped
@@ -155,12 +157,14 @@ def _done_rejected(*, before: datetime) -> models.QuerySet:
 
 
 def _delete_records(records: models.QuerySet, dropped: Dropped, deadline: float) -> None:
+    """Locking looks at the condition once more, at the row as it is by then: one that came again meanwhile stays."""
     while True:
         if time.monotonic() >= deadline:
             dropped.is_finished = False
             return
         with transaction.atomic():
-            some = list(records.values_list("pk", flat=True)[:STEP_ROWS])
+            locked = records.select_for_update(skip_locked=True, of=("self",))
+            some = list(locked.values_list("pk", flat=True)[:STEP_ROWS])
             records.model._default_manager.filter(pk__in=some).delete()
         _count(dropped, records.model._meta.db_table, len(some))
         if len(some) < STEP_ROWS:

@@ -1,10 +1,11 @@
 """What is old goes, each organisation's at its own time; what people and detection still need stays."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from sensors import agents, storage
 from sensors.ingest.checks import DAY_US, DEFAULT_WINDOW_PAST_US
@@ -16,6 +17,7 @@ from sensors.models import (
     IngestPolicy,
     Reading,
     ReadingBatch,
+    RefusedRequests,
     RejectedReading,
     Sensor,
     SensorLatest,
@@ -342,6 +344,50 @@ def test_rejected_readings_go_after_ninety_days_and_held_ones_never(organization
     reject(organization, age=91 * DAY, is_held=True, stored_at=NOW - 80 * DAY)
     assert drop().rows == {"sensors_rejectedreading": 2}
     assert set(RejectedReading.objects.all()) == {recent, held}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rejected_reading_that_comes_again_while_old_ones_go_stays(organization):
+    """Or it waits until the old one is gone, and is kept anew."""
+    old, again = reject(organization, age=91 * DAY), reject(organization, age=91 * DAY)
+    other = connection.copy()
+    came: list[bool] = []
+    updated: list[int] = []
+
+    def come_again(execute, sql, params, many, context):
+        rows = execute(sql, params, many, context)
+        if sql.startswith("SELECT") and "sensors_rejectedreading" in sql and not came:
+            came.append(True)
+            with other.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '300ms'")
+                with suppress(OperationalError):  # it is locked
+                    cursor.execute(
+                        "UPDATE sensors_rejectedreading SET received_at = %s WHERE id = %s", [NOW, again.pk]
+                    )
+                    updated.append(again.pk)
+        return rows
+
+    try:
+        with connection.execute_wrapper(come_again):
+            drop()
+    finally:
+        other.close()
+    assert came
+    assert list(RejectedReading.objects.values_list("pk", flat=True)) == updated
+    assert old.pk not in updated
+
+
+def test_counts_of_refused_requests_go_after_ninety_days(organization, ingest_key):
+    api_key, _ = ingest_key
+    old, recent = (
+        RefusedRequests.objects.create(
+            organization=organization, api_key=api_key, hour=NOW - age, code="malformed", count=3
+        )
+        for age in (91 * DAY, 89 * DAY)
+    )
+    assert drop().rows == {"sensors_refusedrequests": 1}
+    assert list(RefusedRequests.objects.all()) == [recent]
+    assert old.pk != recent.pk
 
 
 # The bounds

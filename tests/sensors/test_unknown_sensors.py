@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from sensors.ingest.parsed import from_columns
 from sensors.models import IngestPolicy, Reading, RejectedReading, Sensor, SensorAlias, UnknownSensor
@@ -269,3 +270,21 @@ def test_forgetting_takes_what_is_held_with_it_until_the_key_comes_again(api_key
     assert line().key == "other"
     assert send(api_key, 5.0).held == 1
     assert UnknownSensor.objects.get(key="P9.Temp").readings == 1
+
+
+def test_a_line_whose_sender_comes_again_while_it_is_forgotten_stays(api_key, organization):
+    hold(organization)
+    send(api_key, 1.0)
+    again = []
+
+    def send_again(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("DELETE") and "sensors_rejectedreading" in sql and not again:
+            again.append(send(api_key, 2.0))
+        return result
+
+    with connection.execute_wrapper(send_again):
+        forget_unknown_sensor(line())
+    assert again[0].held == 1
+    assert RejectedReading.objects.get().value == 2.0
+    assert line().last_value == 2.0
