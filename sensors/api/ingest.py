@@ -16,8 +16,11 @@ from rest_framework.views import APIView
 from sensors.ingest.body import BrokenEncoding, TooLarge, UnsupportedEncoding, read_body
 from sensors.ingest.formats import csv, json, ndjson, senml
 from sensors.ingest.parsed import MalformedBody, ParsedReadings, TooManyReadings
+from sensors.ingest.repeated_hour import RepeatedHour
 from sensors.services import metering
 from sensors.services.ingest import Receipt, ingest_readings
+from sensors.storage import microseconds
+from smartmaint import clock
 from smartmaint.accounts.api import CHALLENGE, authenticate_request, require_scope
 from smartmaint.accounts.models import ApiKey, Scope
 from smartmaint.problems import problem, problem_of
@@ -100,6 +103,8 @@ class IngestView(APIView):
         metered = _charge(api_key, readings=parsed.received)
         if is_true(request, "historical"):
             parsed = replace(parsed, historical=True)
+        arrived_us = None if parsed.historical else microseconds(clock.now())
+        parsed = RepeatedHour().resolve(parsed, arrived_us=arrived_us)
         receipt = ingest_readings(
             organization=api_key.organization,
             parsed=parsed,

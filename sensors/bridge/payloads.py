@@ -26,6 +26,7 @@ from sensors.ingest.parsed import (
     from_columns,
     readable,
 )
+from sensors.ingest.repeated_hour import RepeatedHour
 from sensors.ingest.timestamps import timestamp_us
 
 _decode_any = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw] | float | bool).decode
@@ -67,6 +68,10 @@ class ValueKind:
         return [_one_row(message, lambda: _value_of_topic(message, manners, value))]
 
 
+def _resolved(parsed: ParsedReadings, message: Message) -> ParsedReadings:
+    return RepeatedHour().resolve(parsed, arrived_us=message.arrived_us)
+
+
 class JsonKind:
     """The native body, one reading or a list of them without a sensor or a time, a number, or values by name."""
 
@@ -88,7 +93,8 @@ class JsonKind:
                 value = float(content)
                 return [_one_row(message, lambda: _value_of_topic(message, manners, value))]
             case dict() if "readings" in content:
-                return [renamed(json_format.parse(body, zone=manners.zone), naming.of_sensor)]
+                parsed = json_format.parse(body, zone=manners.zone)
+                return [renamed(_resolved(parsed, message), naming.of_sensor)]
             case dict() if "value" in content:
                 return [self._rows([msgspec.Raw(body)], message, manners)]
             case list() if content and "value" in (members(content[0]) or ()):
@@ -97,7 +103,7 @@ class JsonKind:
         if manners.leaves_out_text:
             told = [refusal for refusal in parsed.refusals if not _TEXT_MEMBER(refusal.raw)]
             parsed = replace(parsed, refusals=told)
-        return [renamed(parsed, naming.of_field)]
+        return [renamed(_resolved(parsed, message), naming.of_field)]
 
     def _rows(self, content: Sequence[msgspec.Raw], message: Message, manners: Manners) -> ParsedReadings:
         if len(content) > MAX_READINGS:
@@ -108,7 +114,7 @@ class JsonKind:
                 rows.accept(index, *self._row(members(raw), message, manners))
             except RowProblem as problem:
                 rows.refuse(index, problem, raw=bytes(raw))
-        return rows.finish(historical=False)
+        return _resolved(rows.finish(historical=False), message)
 
     def _row(
         self, row: Mapping[str, msgspec.Raw] | None, message: Message, manners: Manners

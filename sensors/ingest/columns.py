@@ -81,6 +81,9 @@ def joined(parts: Sequence[ParsedReadings]) -> ParsedReadings:
         unit_of_row=np.concatenate(unit_of_row),
         historical=any(part.historical for part in parts),
         refusals=[refusal for part in parts for refusal in part.refusals],
+        again_us=None
+        if all(part.again_us is None for part in parts)
+        else np.concatenate([part.ts_us if part.again_us is None else part.again_us for part in parts]),
     )
 
 

@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,17 @@ class RowProblem(ValueError):
         self.detail = detail
 
 
+class Repeated(int):
+    """The first moment of a local time that occurs twice, in microseconds since 1970; `again_us` is the second."""
+
+    again_us: int
+
+    def __new__(cls, first_us: int, again_us: int) -> Self:
+        repeated = super().__new__(cls, first_us)
+        repeated.again_us = again_us
+        return repeated
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A reading that was not accepted: its place in the request, a stable code, and words for a person.
@@ -62,6 +73,9 @@ class ParsedReadings:
     of one line share it. `keys` are the distinct sensor keys, and `key_of_row` (int64) points into them; `units` (None
     is the sensor's own) and `unit_of_row` likewise. `ts_us` (int64) is in microseconds since 1970 in UTC; `values`
     (float64) are NaN where a bad reading has none; `quality` (int8) as in `fields`. `received` counts the refused too.
+
+    Where local times occur twice, `ts_us` is the first moment and `again_us` the second, the same for all other rows,
+    until `RepeatedHour` has told them apart; without such times it is None.
     """
 
     index: npt.NDArray[np.int64]
@@ -74,6 +88,7 @@ class ParsedReadings:
     unit_of_row: npt.NDArray[np.int64]
     historical: bool = False
     refusals: list[Refusal] = field(default_factory=list)
+    again_us: npt.NDArray[np.int64] | None = None
 
     @property
     def received(self) -> int:
@@ -142,7 +157,10 @@ class ReadingRows:
 
     def finish(self, *, historical: bool) -> ParsedReadings:
         keys, ts_us, values, quality, units = zip(*self.rows, strict=True) if self.rows else ((),) * 5
-        return from_columns(
+        again_us = None
+        if Repeated in set(map(type, ts_us)):
+            again_us = np.array([getattr(one, "again_us", one) for one in ts_us], dtype=np.int64)
+        parsed = from_columns(
             index=self.index,
             keys=keys,
             ts_us=ts_us,
@@ -152,6 +170,7 @@ class ReadingRows:
             historical=historical,
             refusals=self.refusals,
         )
+        return parsed if again_us is None else replace(parsed, again_us=again_us)
 
 
 def readable(raw: str | bytes) -> str:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from sensors.ingest.parsed import RowProblem
+from sensors.ingest.parsed import Repeated, RowProblem
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -55,8 +55,8 @@ _ALL_ZERO = str.maketrans("123456789", "0" * 9)
 def timestamp_us(raw: Any, *, zone: ZoneInfo | None = None) -> int:
     """Microseconds since 1970 in UTC. Digits beyond the microsecond are cut off.
 
-    Text without an offset is read in `zone`: of a local time that occurs twice the first is taken, one
-    that the clock change leaves out is refused. Raises `RowProblem` with `invalid_timestamp`, or with
+    Text without an offset is read in `zone`: a local time that occurs twice is `Repeated`, one that the clock change
+    leaves out is refused. Raises `RowProblem` with `invalid_timestamp`, or with
     `timestamp_naive` where an offset is needed and neither the text nor `zone` gives one.
     """
     if isinstance(raw, str):
@@ -78,7 +78,7 @@ def _from_text(text: str, zone: ZoneInfo | None) -> int:
     try:
         moment = datetime.fromisoformat(text.upper() if text[-1] == "z" else text)
         if moment.tzinfo is None:
-            moment = _in_zone(moment, zone)
+            return _in_zone(moment, zone)
         return (moment - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError) as error:
         if isinstance(error, RowProblem):
@@ -86,7 +86,7 @@ def _from_text(text: str, zone: ZoneInfo | None) -> int:
         raise RowProblem("invalid_timestamp", f"There is no such time: {error}.") from error
 
 
-def _in_zone(naive: datetime, zone: ZoneInfo | None) -> datetime:
+def _in_zone(naive: datetime, zone: ZoneInfo | None) -> int:
     if zone is None:
         raise RowProblem(
             "timestamp_naive",
@@ -95,7 +95,9 @@ def _in_zone(naive: datetime, zone: ZoneInfo | None) -> datetime:
     moment = naive.replace(tzinfo=zone)
     if moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != naive:
         raise RowProblem("invalid_timestamp", f"The clock change in {zone.key} leaves this local time out.")
-    return moment
+    first_us = (moment - _EPOCH) // _MICROSECOND
+    again_us = (moment.replace(fold=1) - _EPOCH) // _MICROSECOND
+    return Repeated(first_us, again_us) if again_us != first_us else first_us
 
 
 def _from_epoch(number: int | float) -> int:
@@ -114,7 +116,7 @@ def _from_epoch(number: int | float) -> int:
 def timestamps_us(raws: Sequence[Any], *, zone: ZoneInfo | None = None) -> npt.NDArray[np.int64]:
     """`timestamp_us` of every value of a column, shape (values,); those that are written alike are read at once.
 
-    Raises `RowProblem` where one of them cannot be read, and does not tell which.
+    Raises `RowProblem` where one of them cannot be read or is `Repeated`, and does not tell which.
     """
     if len(raws) > _MANY:
         parts = [raws[start : start + _MANY] for start in range(0, len(raws), _MANY)]
@@ -127,7 +129,12 @@ def timestamps_us(raws: Sequence[Any], *, zone: ZoneInfo | None = None) -> npt.N
 
 
 def _one_by_one(raws: Sequence[Any], zone: ZoneInfo | None) -> npt.NDArray[np.int64]:
-    return np.array([timestamp_us(raw, zone=zone) for raw in raws], dtype=np.int64)
+    times = [timestamp_us(raw, zone=zone) for raw in raws]
+    if Repeated in set(map(type, times)):
+        raise RowProblem(
+            "invalid_timestamp", "One of the local times occurs twice: it is to be read by itself."
+        )
+    return np.array(times, dtype=np.int64)
 
 
 def _from_epochs(numbers: Sequence[int] | Sequence[float]) -> npt.NDArray[np.int64]:
@@ -256,7 +263,11 @@ def _in_zone_by_the_hour(local_us: npt.NDArray[np.int64], zone: ZoneInfo) -> npt
             )
         except RowProblem:
             return None
-        if end_us - begin_us != _HOUR_US - 1:
+        if (
+            isinstance(begin_us, Repeated)
+            or isinstance(end_us, Repeated)
+            or end_us - begin_us != _HOUR_US - 1
+        ):
             return None
         offsets[place] = begin_us - hour * _HOUR_US
     return local_us + offsets[hour_of_row]

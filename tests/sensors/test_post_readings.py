@@ -328,6 +328,24 @@ def test_a_naive_timestamp_needs_a_zone_of_the_key(organization, plant, post):
     assert Reading.objects.get().ts == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("query", ["", "?historical=true"])
+def test_live_readings_of_the_hour_that_repeats_are_of_the_pass_they_come_in(
+    plant, post, organization, query
+):
+    """What is historical came at any time: without an order it is of the first."""
+    _, secret = issue_api_key(
+        organization=organization, name="berlin", scopes=[Scope.INGEST], time_zone="Europe/Berlin"
+    )
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    for pass_, value in enumerate((1.0, 2.0)):
+        with clock.frozen(first + timedelta(hours=pass_, seconds=5)):
+            body = {"readings": [reading(value=value, ts="2026-10-25T02:30:00")]}
+            assert post(body, query=query, Authorization=f"Bearer {secret}").status_code == 200
+    stored = list(Reading.objects.order_by("ts").values_list("ts", "value"))
+    both = [(first, 1.0), (first + timedelta(hours=1), 2.0)]
+    assert stored == ([(first, 2.0)] if query else both)
+
+
 @pytest.mark.parametrize(
     ("row", "code"),
     [

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from sensors.ingest.formats import csv as long_csv
 from sensors.ingest.formats import wide_csv
 from sensors.ingest.parsed import MalformedBody, ParsedReadings, Refusal
+from sensors.ingest.repeated_hour import RepeatedHour
 from sensors.services.ingest import ingest_readings
 from smartmaint.accounts.models import Organization, validate_time_zone
 
@@ -79,7 +80,9 @@ class Command(BaseCommand):
             except OSError as error:
                 raise CommandError(f"{error.filename}: {error.strerror}.") from error
             try:
-                blocks = stack.enter_context(closing(_one_ahead(_blocks(stream, options))))
+                repeated_hour = RepeatedHour()
+                parts = map(repeated_hour.resolve, _blocks(stream, options))
+                blocks = stack.enter_context(closing(_one_ahead(parts)))
                 name = wide_csv.NAME if options["wide"] else long_csv.NAME
                 counts = self._import(organization, stream, blocks, report, name)
             except MalformedBody as error:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.ingest.parsed import RowProblem
+from sensors.ingest.parsed import Repeated, RowProblem
 from sensors.ingest.timestamps import timestamp_us, timestamps_us
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -14,10 +14,12 @@ zones = st.sampled_from([None, BERLIN, ZoneInfo("Australia/Lord_Howe"), ZoneInfo
 
 
 def one_by_one(raws: list, zone: ZoneInfo | None = None) -> list[int] | type[RowProblem]:
+    """As `timestamps_us` reads them, which leaves times that occur twice to `timestamp_us`."""
     try:
-        return [timestamp_us(raw, zone=zone) for raw in raws]
+        times = [timestamp_us(raw, zone=zone) for raw in raws]
     except RowProblem:
         return RowProblem
+    return RowProblem if any(isinstance(one, Repeated) for one in times) else times
 
 
 def at_once(raws: list, zone: ZoneInfo | None = None) -> list[int] | type[RowProblem]:
@@ -116,3 +118,17 @@ def test_local_times_around_a_clock_change_are_read_as_each_is(start, step):
 
 def test_an_empty_column_has_no_times():
     assert timestamps_us([]).tolist() == []
+
+
+def test_a_local_time_that_occurs_twice_tells_both_moments():
+    time = timestamp_us("2026-10-25T02:30:00", zone=BERLIN)
+    assert isinstance(time, Repeated)
+    assert time == timestamp_us("2026-10-25T02:30:00+02:00")
+    assert time.again_us == timestamp_us("2026-10-25T02:30:00+01:00")
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-10-25T01:59:59.999999", "2026-10-25T03:00:00", "2026-10-25T02:30:00+02:00"]
+)
+def test_a_time_that_occurs_once_is_a_plain_number(text):
+    assert type(timestamp_us(text, zone=BERLIN)) is int
