@@ -170,6 +170,13 @@ class Broker:
             while client.want_write() and time.monotonic() < deadline:
                 self.turn(0.1)
 
+    def leave(self) -> None:
+        """Let go of a connection that is of no use, as far as there is one; the session stays."""
+        client = self._client
+        if client is not None and client.socket() is not None:
+            client.disconnect()
+            client.loop_write()
+
     def _make_client(self) -> mqtt.Client:
         options = self.options
         client = mqtt.Client(
@@ -231,7 +238,10 @@ class Broker:
             if reason.is_failure
         ]
         if refused:
-            self._refusal = f"The broker refuses the subscription to {', '.join(refused)}."
+            self._refusal = (
+                f"The broker refuses the subscription to {', '.join(refused)}: let the bridge's user read that, or "
+                "subscribe to another --topic."
+            )
         self.is_subscribed = not refused
 
     def _when_flushed(self, *_: Any) -> None:

@@ -5,7 +5,7 @@ its limit, nothing is read, and the rest waits with the broker.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event
 
 import structlog
@@ -13,9 +13,9 @@ import structlog
 from sensors.bridge.broker import Broker, BrokerAway, BrokerOptions
 from sensors.bridge.groups import Gathering, Group
 from sensors.bridge.messages import Message, PayloadKind
-from sensors.bridge.payloads import read_message
+from sensors.bridge.payloads import read_message, unread
 from sensors.bridge.sparkplug_nodes import SparkplugKind
-from sensors.bridge.storing import DatabaseAway, Storing, failed_message
+from sensors.bridge.storing import DatabaseAway, NamingUnreadable, Storing, failed_message
 from sensors.ingest.formats.sparkplug import rebirth_request
 from sensors.ingest.naming import Template
 from sensors.services.metering import OverLimit
@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 30.0
+# A connection that lasted so long was a good one: longer than another bridge waits that takes our session over.
+STEADY_SECONDS = 2 * LONGEST_PAUSE_SECONDS
+MANY_SHORT_CONNECTIONS = 3
 
 
 def pauses() -> Iterator[float]:
@@ -56,37 +59,72 @@ class Bridge:
 
     def run(self) -> None:
         """Work until `stopping` is set; raises BridgeStopped when the key opens nothing (any more)."""
-        self._open()
-        pause = pauses()
+        self._wait_for(self._open)
+        pause, short = pauses(), 0
         try:
             while not self.stopping.is_set():
+                connected_at = None
                 try:
                     self.broker.connect()
-                    if not self.broker.has_session:
-                        self._forget_births()
-                    pause = pauses()
+                    connected_at = time.monotonic()
+                    self._go_on()
                     self._work()
                 except BrokerAway as error:
-                    log.warning("bridge.broker_away", reason=str(error))
+                    if connected_at is not None:
+                        short += 1
+                        if time.monotonic() - connected_at >= STEADY_SECONDS:
+                            pause, short = pauses(), 0
+                    wait_s = next(pause)
+                    log.warning("bridge.broker_away", reason=f"{error}{self._hint(short)}", wait_s=wait_s)
                     # What had come is stored all the same: a broker that was killed may not remember it.
                     self._store()
-                    self.stopping.wait(next(pause))
+                    self.broker.leave()
+                    self.stopping.wait(wait_s)
         finally:
             self.broker.disconnect()
 
-    def _open(self) -> None:
-        """Wait for the database, and read there what is needed to begin."""
+    def _hint(self, short: int) -> str:
+        """What it mostly means when connections that were good end again and again, as not every broker tells."""
+        if short < MANY_SHORT_CONNECTIONS or not self.broker.is_subscribed:
+            return ""
+        return (
+            f" {short} connections in a row lasted less than a minute: does another client use the client ID "
+            f"{self._session!r}? Give each bridge a --client-id of its own."
+        )
+
+    def _wait_for(self, step: Callable[[], None]) -> None:
+        """Take a step that needs the database and the key's naming, as soon as they are there; told to stop meanwhile,
+        leave it. Raises BridgeStopped.
+        """
         pause = pauses()
         while not self.stopping.is_set():
             try:
-                self._storing.check_key()
-                if isinstance(self._kind, SparkplugKind):
-                    # What nodes told an earlier run still holds for the messages that waited meanwhile.
-                    self._kind.births = self._storing.births(self._session)
+                step()
                 return
             except DatabaseAway as error:
                 log.warning("bridge.database_away", reason=str(error))
-                self.stopping.wait(next(pause))
+            except NamingUnreadable as error:
+                log.error("bridge.naming_unreadable", reason=str(error))
+            self.stopping.wait(next(pause))
+
+    def _open(self) -> None:
+        """Read in the database what is needed to begin."""
+        self._storing.check_key()
+        if isinstance(self._kind, SparkplugKind):
+            # What nodes told an earlier run still holds for the messages that waited meanwhile.
+            remembered = self._storing.births(self._session)
+            self._kind.remember(remembered.births, remembered.next_seq)
+
+    def _go_on(self) -> None:
+        """After a new connection: what holds of the births that are known."""
+        if not isinstance(self._kind, SparkplugKind):
+            return
+        if self.broker.has_session:
+            self._kind.cut()
+        else:
+            # Births may have passed by: an alias may mean another metric by now.
+            self._kind.forget()
+            self._wait_for(self._keep_births)
 
     def _work(self) -> None:
         """Gather and store, until told to stop; then store what was gathered. Raises BrokerAway."""
@@ -105,13 +143,17 @@ class Bridge:
             self._storing.check_key()
         except DatabaseAway as error:
             log.warning("bridge.database_away", reason=str(error))
+        except NamingUnreadable:
+            # What came is named as it was; what follows waits with the broker.
+            self._store()
+            self._wait_for(self._storing.check_key)
 
     def _take(self, message: Message) -> None:
         try:
-            readings = read_message(self._kind, message, self._storing.manners)
+            content = read_message(self._kind, message, self._storing.manners)
         except Exception:
-            readings = [failed_message(message)]
-        self._group.add(message, readings)
+            content = unread(self._kind, message, failed_message(message))
+        self._group.add(message, content)
 
     def _store(self) -> None:
         """Store the group and acknowledge it. Waits as long as the database is away or the key is over its limit; when
@@ -139,23 +181,18 @@ class Bridge:
                 self.stopping.wait(next(pause))
             if self.stopping.is_set() and not is_stored:
                 return
+        self._storing.count_refused(group)
         self.broker.acknowledge(group.messages)
         self._ask_for_rebirths()
 
     def _keep_births(self) -> None:
-        """Between the commit of the readings and their acknowledgement: messages that come again after a crash find
-        the births that they found the first time.
+        """Between the commit of the readings and their acknowledgement: what comes again after a crash is older than
+        what was kept, never younger.
         """
-        if isinstance(self._kind, SparkplugKind) and self._kind.born:
-            self._storing.keep_births(self._session, self._kind.born)
+        if isinstance(self._kind, SparkplugKind) and (self._kind.born or self._kind.counted):
+            self._storing.keep_births(self._session, self._kind.born, self._kind.next_numbers())
             self._kind.born = {}
-
-    def _forget_births(self) -> None:
-        """Without a session births may have passed by: an alias may mean another metric by now."""
-        if isinstance(self._kind, SparkplugKind) and self._kind.births:
-            self._kind.born = dict.fromkeys(self._kind.births)
-            self._kind.births.clear()
-            self._keep_births()
+            self._kind.counted.clear()
 
     def _ask_for_rebirths(self) -> None:
         if isinstance(self._kind, SparkplugKind):

@@ -1,9 +1,11 @@
 """Messages that are stored together."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from sensors.bridge.messages import Message
+from sensors.bridge.payloads import Content
 from sensors.ingest.parsed import MAX_READINGS, ParsedReadings
 
 
@@ -27,17 +29,21 @@ class Group:
     started_at: float = 0.0
     payload_bytes: int = 0
     received: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """Messages that were refused as a whole, by code."""
 
     def __len__(self) -> int:
         return len(self.messages)
 
-    def add(self, message: Message, readings: list[ParsedReadings]) -> None:
+    def add(self, message: Message, content: Content) -> None:
         if not self.messages:
             self.started_at = time.monotonic()
         self.messages.append(message)
-        self.readings.append(readings)
+        self.readings.append(content.parts)
         self.payload_bytes += len(message.payload)
-        self.received += sum(parsed.received for parsed in readings)
+        self.received += sum(parsed.received for parsed in content.parts)
+        if content.refused:
+            self.refused[content.refused] += 1
 
     def is_full(self, gathering: Gathering) -> bool:
         return bool(self.messages) and (

@@ -1,12 +1,12 @@
 """Readings of several messages put together, and under other keys. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from sensors.ingest.parsed import ParsedReadings, Refusal, RowProblem
+from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, Refusal, RowProblem
 
 
 def renamed(parsed: ParsedReadings, key_of: Callable[[str], str]) -> ParsedReadings:
@@ -41,12 +41,23 @@ def renamed(parsed: ParsedReadings, key_of: Callable[[str], str]) -> ParsedReadi
 
 
 def joined(parts: Iterable[tuple[int, ParsedReadings]]) -> list[ParsedReadings]:
-    """Numbered messages' readings as one request, or two where some are historical. Index: the message's number."""
-    by_history: dict[bool, list[tuple[int, ParsedReadings]]] = defaultdict(list)
+    """Numbered messages' readings as few requests of at most `MAX_READINGS`, historical ones by themselves. Index: the
+    message's number.
+    """
+    by_history: dict[bool, list[list[tuple[int, ParsedReadings]]]] = defaultdict(list)
+    room: Counter[bool] = Counter()
     for number, parsed in parts:
         if parsed.received:
-            by_history[parsed.historical].append((number, parsed))
-    return [_joined(these, historical) for historical, these in sorted(by_history.items())]
+            if parsed.received > room[parsed.historical]:
+                by_history[parsed.historical].append([])
+                room[parsed.historical] = MAX_READINGS
+            by_history[parsed.historical][-1].append((number, parsed))
+            room[parsed.historical] -= parsed.received
+    return [
+        _joined(these, historical)
+        for historical, requests in sorted(by_history.items())
+        for these in requests
+    ]
 
 
 def _joined(parts: list[tuple[int, ParsedReadings]], historical: bool) -> ParsedReadings:

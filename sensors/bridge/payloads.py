@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -30,21 +31,38 @@ from sensors.ingest.repeated_hour import RepeatedHour
 from sensors.ingest.timestamps import timestamp_us
 
 _decode_any = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw] | float | bool).decode
+_OF_A_READING = {"sensor", "ts", "value", "quality", "unit"}
+_TELEMETRY = {"ts", "values"}
 _NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?").fullmatch
 _SWITCH = {b"true": 1.0, b"false": 0.0}
 # A member of an object as a refusal shows it: its value is text, a list or an object.
 _TEXT_MEMBER = re.compile(r'"(?:[^"\\]|\\.)*":\s*["\[{]', re.DOTALL).match
 
 
-def read_message(kind: PayloadKind, message: Message, manners: Manners) -> list[ParsedReadings]:
-    """The message's readings; one that cannot be read at all is one refusal, with the beginning of what came."""
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message held: its readings, in parts. `refused` is the code where it was refused as a whole."""
+
+    parts: list[ParsedReadings]
+    refused: str = ""
+
+
+def read_message(kind: PayloadKind, message: Message, manners: Manners) -> Content:
+    """Read a message; one that cannot be read at all is one refusal, with the beginning of what came."""
     try:
         if len(message.payload) > MAX_BODY_BYTES:
             raise TooManyReadings
-        return kind.read(message, manners)
+        return Content(kind.read(message, manners))
     except (MalformedBody, TooManyReadings) as problem:
         code = problem.code if isinstance(problem, TooManyReadings) else "malformed"
-        return [refused_message(message, code, problem.detail)]
+        return unread(kind, message, refused_message(message, code, problem.detail))
+
+
+def unread(kind: PayloadKind, message: Message, refusal: ParsedReadings) -> Content:
+    """A message that was refused as a whole: what it would have told is missing."""
+    if isinstance(kind, SparkplugKind):
+        kind.miss(message)
+    return Content([refusal], refusal.refusals[0].code)
 
 
 def refused_message(message: Message, code: str, detail: str) -> ParsedReadings:
@@ -96,25 +114,36 @@ class JsonKind:
                 parsed = json_format.parse(body, zone=manners.zone)
                 return [renamed(_resolved(parsed, message), naming.of_sensor)]
             case dict() if "value" in content:
-                return [self._rows([msgspec.Raw(body)], message, manners)]
+                return self._rows([msgspec.Raw(body)], message, manners)
             case list() if content and "value" in (members(content[0]) or ()):
-                return [self._rows(content, message, manners)]
-        parsed = thingsboard.parse(body, zone=manners.zone, now_us=message.arrived_us)
-        if manners.leaves_out_text:
-            told = [refusal for refusal in parsed.refusals if not _TEXT_MEMBER(refusal.raw)]
-            parsed = replace(parsed, refusals=told)
-        return [renamed(_resolved(parsed, message), naming.of_field)]
+                return self._rows(content, message, manners)
+        parsed = renamed(_values_by_name(body, message, manners), naming.of_field)
+        beside = _beside_values(content)
+        return [parsed, beside] if beside.refusals else [parsed]
 
-    def _rows(self, content: Sequence[msgspec.Raw], message: Message, manners: Manners) -> ParsedReadings:
+    def _rows(
+        self, content: Sequence[msgspec.Raw], message: Message, manners: Manners
+    ) -> list[ParsedReadings]:
+        """The readings, and as values by name what stands beside them: the topic's, or of the sensor that is named."""
         if len(content) > MAX_READINGS:
             raise TooManyReadings
         rows = ReadingRows()
+        beside: dict[bool, list[dict[str, object]]] = {False: [], True: []}
         for index, raw in enumerate(content):
+            row = members(raw)
             try:
-                rows.accept(index, *self._row(members(raw), message, manners))
+                rows.accept(index, *self._row(row, message, manners))
             except RowProblem as problem:
                 rows.refuse(index, problem, raw=bytes(raw))
-        return _resolved(rows.finish(historical=False), message)
+            if row is not None and "value" in row and not row.keys() <= _OF_A_READING:
+                with suppress(RowProblem):  # then the whole row was refused for its sensor
+                    beside["sensor" in row].append(_named_values(row))
+        naming = TopicNaming(message.topic, manners.template)
+        parts = [_resolved(rows.finish(historical=False), message)]
+        for entries, key_of in ((beside[False], naming.of_field), (beside[True], naming.of_sensor)):
+            if entries:
+                parts.append(renamed(_values_by_name(msgspec.json.encode(entries), message, manners), key_of))
+        return parts
 
     def _row(
         self, row: Mapping[str, msgspec.Raw] | None, message: Message, manners: Manners
@@ -152,6 +181,36 @@ KINDS: dict[str, Callable[[], PayloadKind]] = {
     "sparkplug": SparkplugKind,
     "value": ValueKind,
 }
+
+
+def _values_by_name(body: bytes, message: Message, manners: Manners) -> ParsedReadings:
+    parsed = _resolved(thingsboard.parse(body, zone=manners.zone, now_us=message.arrived_us), message)
+    if not manners.leaves_out_text:
+        return parsed
+    return replace(parsed, refusals=[refusal for refusal in parsed.refusals if not _TEXT_MEMBER(refusal.raw)])
+
+
+def _named_values(row: Mapping[str, msgspec.Raw]) -> dict[str, object]:
+    """What stands beside the value of a reading, as telemetry; raises RowProblem for a sensor that is none."""
+    prefix = f"{fields.sensor_key(plain(row['sensor']))}/" if "sensor" in row else ""
+    values: dict[str, object] = {
+        f"{prefix}{name}": raw for name, raw in row.items() if name not in _OF_A_READING
+    }
+    return {"ts": row["ts"], "values": values} if "ts" in row else values
+
+
+def _beside_values(content: Sequence[msgspec.Raw] | Mapping[str, msgspec.Raw]) -> ParsedReadings:
+    """Refusals of what stands beside "ts" and "values", where nothing is read."""
+    rows = ReadingRows()
+    for entry in [content] if isinstance(content, Mapping) else map(members, content):
+        if entry is None or not entry.keys() >= _TELEMETRY or members(entry["values"]) is None:
+            continue
+        for name in (name for name in entry if name not in _TELEMETRY):
+            problem = RowProblem(
+                "invalid_row", f'"{name}" stands beside "ts" and "values": put it among the values.'
+            )
+            rows.refuse(len(rows), problem, raw=b'"%b":%b' % (name.encode(), entry[name]))
+    return rows.finish(historical=False)
 
 
 def _value_of_topic(

@@ -26,15 +26,16 @@ from sensors.ingest.formats.sparkplug import Birth
 from sensors.ingest.naming import BadTemplate, Template
 from sensors.ingest.parsed import ParsedReadings
 from sensors.models import SensorNaming
-from sensors.services.births import births_of_session, keep_births
+from sensors.services.births import Remembered, births_of_session, keep_births
 from sensors.services.ingest import ingest_readings
-from sensors.services.metering import charge
+from sensors.services.metering import OverLimit, charge, count_refused_request
 from smartmaint.accounts.models import ApiKey, Scope
 from smartmaint.accounts.services import ApiKeyError, authenticate_api_key
 
 log = structlog.get_logger(__name__)
 
 KEY_CHECK_SECONDS = 60.0
+NOT_STORED = "not_stored"
 
 _AWAY = (
     OperationalError,
@@ -53,6 +54,10 @@ _AWAY = (
 
 class BridgeStopped(Exception):
     """The bridge may not go on; the text tells a person why."""
+
+
+class NamingUnreadable(Exception):
+    """The key's naming gives no sensor's key of a topic; the text tells a person why, and how to mend it."""
 
 
 class DatabaseAway(Exception):
@@ -82,7 +87,10 @@ class Storing:
         return time.monotonic() - self._checked_at >= KEY_CHECK_SECONDS
 
     def check_key(self) -> None:
-        """Look whether the key still opens, and how its payloads are named; raises BridgeStopped and DatabaseAway."""
+        """Look whether the key still opens, and how its payloads are named.
+
+        Raises BridgeStopped, NamingUnreadable and DatabaseAway.
+        """
         with _answering():
             try:
                 api_key = authenticate_api_key(self._secret)
@@ -91,10 +99,11 @@ class Storing:
             naming = SensorNaming.objects.filter(api_key=api_key).first()
         if Scope.INGEST not in api_key.scopes:
             raise BridgeStopped(f"The API key {api_key} has not the scope {Scope.INGEST.value!r}.")
+        template = _template_of(naming) if self._template is None else self._template
         self._api_key = api_key
         self._checked_at = time.monotonic()
         self.manners = Manners(
-            template=_template_of(naming) if self._template is None else self._template,
+            template=template,
             zone=ZoneInfo(api_key.time_zone) if api_key.time_zone else None,
             leaves_out_text=naming is not None and naming.text_fields == SensorNaming.TextFields.IGNORE,
         )
@@ -102,22 +111,35 @@ class Storing:
     def charge(self, group: Group) -> None:
         """Count the group against the key's limits; raises OverLimit and DatabaseAway."""
         with _answering():
-            charge(self.api_key, readings=group.received)
+            try:
+                charge(self.api_key, readings=group.received)
+            except OverLimit as error:
+                count_refused_request(self.api_key, error.code)
+                raise
 
     def store(self, group: Group) -> None:
         """Store all that can be stored and keep the rest as rejected; raises DatabaseAway."""
         with _answering():
             self._store(group.messages, group.readings)
 
-    def births(self, session: str) -> dict[str, Birth]:
+    def count_refused(self, group: Group) -> None:
+        """Count the messages that were refused as a whole, once they are kept."""
+        for code, times in group.refused.items():
+            count_refused_request(self.api_key, code, times=times)
+
+    def births(self, session: str) -> Remembered:
         """What Sparkplug nodes told an earlier run of this session; raises DatabaseAway."""
         with _answering():
             return births_of_session(organization=self.api_key.organization, session=session)
 
-    def keep_births(self, session: str, births: Mapping[str, Birth | None]) -> None:
+    def keep_births(
+        self, session: str, births: Mapping[str, Birth | None], next_seq: Mapping[str, int]
+    ) -> None:
         """Raises DatabaseAway."""
         with _answering():
-            keep_births(organization=self.api_key.organization, session=session, births=births)
+            keep_births(
+                organization=self.api_key.organization, session=session, births=births, next_seq=next_seq
+            )
 
     def _store(self, messages: list[Message], readings: list[list[ParsedReadings]]) -> None:
         """One transaction for all. Where that fails by what it is given, each half is tried, so that in the end one
@@ -131,6 +153,7 @@ class Storing:
         except Exception:
             if len(messages) == 1:
                 self._ingest(failed_message(messages[0]), messages)
+                count_refused_request(self.api_key, NOT_STORED)
                 return
             half = len(messages) // 2
             self._store(messages[:half], readings[:half])
@@ -153,7 +176,7 @@ class Storing:
 def failed_message(message: Message) -> ParsedReadings:
     """A message that met a defect, and must not come again and again: logged whole, and one refusal."""
     log.exception("bridge.message_failed", topic=message.topic, payload=message.payload)
-    return refused_message(message, "not_stored", "This message failed in the bridge; its log tells why.")
+    return refused_message(message, NOT_STORED, "This message failed in the bridge; its log tells why.")
 
 
 @contextmanager
@@ -169,12 +192,13 @@ def _answering() -> Iterator[None]:
 
 
 def _template_of(naming: SensorNaming | None) -> Template | None:
-    """The key's template; raises BridgeStopped for one that is made for other clients than a bridge."""
+    """The key's template; raises NamingUnreadable for one that is broken, or made for other clients than a bridge."""
     if naming is None:
         return None
     try:
         return topic_template(naming.template)
     except BadTemplate as error:
-        raise BridgeStopped(
-            f"The key's naming {naming.template!r} does not suit a bridge: give it a template of its own. {error}"
+        raise NamingUnreadable(
+            f"The naming {naming.template!r} of this key does not suit a bridge, so nothing is taken from the broker: "
+            f"change it in the admin, or start the bridge with a --sensor of its own. {error}"
         ) from error

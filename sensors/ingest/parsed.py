@@ -21,12 +21,12 @@ class MalformedBody(ValueError):
 
 
 class TooManyReadings(ValueError):
-    """The request holds more than `MAX_READINGS` readings."""
+    """The request holds more than `most` readings."""
 
     code = "too_many"
 
-    def __init__(self) -> None:
-        self.detail = f"A request holds at most {MAX_READINGS:,} readings; send them in several requests."
+    def __init__(self, most: int = MAX_READINGS) -> None:
+        self.detail = f"A request holds at most {most:,} readings; send them in several requests."
         super().__init__(self.detail)
 
 

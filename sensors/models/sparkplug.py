@@ -12,6 +12,13 @@ class SparkplugBirth(OrganizationOwned):
     session = models.CharField(max_length=100, help_text="The bridge's client ID.")
     speaker = models.CharField(max_length=500, help_text="GROUP/NODE or GROUP/NODE/DEVICE.")
     metrics = models.JSONField(help_text="Name, alias or null, and datatype of each metric.")
+    since_ms = models.BigIntegerField(
+        null=True, help_text="The node's own time, in ms since 1970, from which on the metrics were these."
+    )
+    next_seq = models.PositiveSmallIntegerField(
+        null=True,
+        help_text="The number of the node's next message; with its own birth, not with its devices'.",
+    )
     told_at = models.DateTimeField(default=clock.now)
 
     class Meta:

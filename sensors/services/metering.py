@@ -38,8 +38,8 @@ _READ = """
 # Nobody waits for the disk to know of a refusal: a crash of the server loses the last moments of this count.
 _COUNT_REFUSED = """
     INSERT INTO sensors_refusedrequests (organization_id, api_key_id, hour, code, count)
-    SELECT %s, %s, %s, %s, 1 FROM set_config('synchronous_commit', 'off', true)
-    ON CONFLICT (api_key_id, hour, code) DO UPDATE SET count = sensors_refusedrequests.count + 1
+    SELECT %s, %s, %s, %s, %s FROM set_config('synchronous_commit', 'off', true)
+    ON CONFLICT (api_key_id, hour, code) DO UPDATE SET count = sensors_refusedrequests.count + excluded.count
 """
 
 log = structlog.get_logger(__name__)
@@ -95,6 +95,8 @@ class Metered:
 
 class OverLimit(Exception):
     """A request beyond the key's limit: nothing was counted, and it may come again after `retry_after_s` seconds."""
+
+    code = "rate_limited"
 
     def __init__(self, quotas: tuple[Quota, ...], *, readings: int) -> None:
         waits = {quota: quota.wait_s(_units(quota, readings)) for quota in quotas}
@@ -173,12 +175,12 @@ def read_quotas(api_key: ApiKey) -> tuple[Quota, ...]:
     )
 
 
-def count_refused_request(api_key: ApiKey, code: str) -> None:
+def count_refused_request(api_key: ApiKey, code: str, *, times: int = 1) -> None:
     """Count a request that was refused as a whole. Its answer is on its way whatever happens here."""
     hour = clock.now().replace(minute=0, second=0, microsecond=0)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_COUNT_REFUSED, [api_key.organization_id, api_key.pk, hour, code])
+            cursor.execute(_COUNT_REFUSED, [api_key.organization_id, api_key.pk, hour, code, times])
     except Error as error:
         log.warning("refused_request_not_counted", code=code, error=str(error))
 

@@ -1,19 +1,14 @@
-"""Sparkplug B 3.0: topics `spBv1.0/GROUP/KIND/NODE[/DEVICE]` and payloads in protocol buffers.
-
-The messages are described here by the field numbers of the specification's chapter 6.4. Text is described as bytes, and
-so are metrics, that each may be judged by itself. Data sets, templates and metadata are left out: the reader skips
-them.
-"""
+"""Sparkplug B 3.0: topics `spBv1.0/GROUP/KIND/NODE[/DEVICE]`, births, and the metrics of payloads."""
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from sensors.ingest import fields
+from sensors.ingest.formats import sparkplug_messages
 from sensors.ingest.parsed import (
     MAX_READINGS,
     MalformedBody,
@@ -27,6 +22,8 @@ NAME = "Sparkplug B"
 NAMESPACE = "spBv1.0"
 REBIRTH = "Node Control/Rebirth"
 MAX_TOPIC = 500
+# A birth names all that a node has, in one message that cannot be cut.
+MAX_METRICS = 20 * MAX_READINGS
 
 _QUALITY = {0: fields.BAD, 192: fields.GOOD, 500: fields.UNCERTAIN}
 # Bits of the signed datatypes Int8 to Int64: the wire carries them as unsigned numbers.
@@ -39,91 +36,10 @@ _NUMERIC = frozenset(_SIGNED_BITS) | frozenset(_UNSIGNED_BITS) | _FLOATS | {_BOO
 _CONTROL = ("Node Control/", "Device Control/")
 _LATEST_MS = 2**53
 
-
-def _messages() -> dict[str, Any]:
-    """The message classes, by name."""
-    kinds = descriptor_pb2.FieldDescriptorProto
-    whole, flag, text = kinds.TYPE_UINT64, kinds.TYPE_BOOL, kinds.TYPE_BYTES
-    values = {
-        "int_value": kinds.TYPE_UINT32,
-        "long_value": whole,
-        "float_value": kinds.TYPE_FLOAT,
-        "double_value": kinds.TYPE_DOUBLE,
-        "boolean_value": flag,
-        "string_value": text,
-    }
-    file = descriptor_pb2.FileDescriptorProto(
-        name="smartmaint/sparkplug.proto", package="smartmaint.sparkplug", syntax="proto2"
-    )
-
-    def describe(message: str, numbers: dict[str, int], types: dict[str, Any], *repeated: str) -> None:
-        described = file.message_type.add(name=message)
-        for name, number in numbers.items():
-            label = kinds.LABEL_REPEATED if name in repeated else kinds.LABEL_OPTIONAL
-            one = described.field.add(name=name, number=number, label=label)
-            if isinstance(types[name], str):
-                one.type, one.type_name = kinds.TYPE_MESSAGE, f".{file.package}.{types[name]}"
-            else:
-                one.type = types[name]
-            if name in values:
-                one.oneof_index = 0
-        if not numbers.keys().isdisjoint(values):
-            described.oneof_decl.add(name="value")
-
-    describe(
-        "PropertyValue",
-        {"is_null": 2, "int_value": 3, "long_value": 4, "string_value": 8},
-        values | {"is_null": flag},
-    )
-    describe(
-        "PropertySet", {"keys": 1, "values": 2}, {"keys": text, "values": "PropertyValue"}, "keys", "values"
-    )
-    describe(
-        "Metric",
-        {
-            "name": 1,
-            "alias": 2,
-            "timestamp": 3,
-            "datatype": 4,
-            "is_historical": 5,
-            "is_null": 7,
-            "properties": 9,
-            "int_value": 10,
-            "long_value": 11,
-            "float_value": 12,
-            "double_value": 13,
-            "boolean_value": 14,
-            "string_value": 15,
-        },
-        values
-        | {
-            "name": text,
-            "alias": whole,
-            "timestamp": whole,
-            "datatype": kinds.TYPE_UINT32,
-            "is_historical": flag,
-            "is_null": flag,
-            "properties": "PropertySet",
-        },
-    )
-    describe(
-        "Payload",
-        {"timestamp": 1, "metrics": 2, "seq": 3},
-        {"timestamp": whole, "metrics": text, "seq": whole},
-        "metrics",
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        message.name: message_factory.GetMessageClass(
-            pool.FindMessageTypeByName(f"{file.package}.{message.name}")
-        )
-        for message in file.message_type
-    }
-
-
-_MESSAGES = _messages()
-_Payload, _Metric = _MESSAGES["Payload"], _MESSAGES["Metric"]
+_EARLIER = RowProblem(
+    "earlier_birth",
+    "The message came again, and may be older than the newest birth: what it means by its aliases is not known.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +84,32 @@ def read_topic(topic: str) -> Topic | None:
 
 @dataclass(frozen=True)
 class Birth:
-    """What a birth told of each metric: names by alias, and datatypes by name."""
+    """What a birth told of each metric: names by alias, and datatypes by name.
+
+    `since_ms` is the node's time, in milliseconds since 1970, of the first birth that told just this; None where it
+    told no time. Births that tell the same are equal.
+    """
 
     names: dict[int, str] = field(default_factory=dict)
     datatypes: dict[str, int] = field(default_factory=dict)
+    since_ms: int | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, metrics: Iterable[tuple[str, int | None, int]]) -> "Birth":
+    def of(cls, metrics: Iterable[tuple[str, int | None, int]], *, since_ms: int | None = None) -> "Birth":
         """From (name, alias or None, datatype) of each metric."""
         rows = list(metrics)
         return cls(
             {alias: name for name, alias, _ in rows if alias is not None},
             {name: datatype for name, _, datatype in rows},
+            since_ms,
+        )
+
+    def explains(self, payload: "Payload") -> bool:
+        """Whether the payload is certainly younger than this birth, by the node's own clock."""
+        return (
+            self.since_ms is not None
+            and payload.timestamp_ms is not None
+            and payload.timestamp_ms > self.since_ms
         )
 
     def metrics(self) -> list[tuple[str, int | None, int]]:
@@ -196,15 +126,22 @@ class Payload:
     seq: int | None
     metrics: list[bytes]
 
+    def parts(self) -> list["Payload"]:
+        """The payload in pieces of at most `MAX_READINGS` metrics."""
+        return [
+            replace(self, metrics=self.metrics[first : first + MAX_READINGS])
+            for first in range(0, len(self.metrics), MAX_READINGS)
+        ]
+
 
 def read_payload(body: bytes) -> Payload:
-    """Raises MalformedBody, and TooManyReadings above `MAX_READINGS` metrics; nothing else, whatever the bytes."""
+    """Raises MalformedBody, and TooManyReadings above `MAX_METRICS` metrics; nothing else, whatever the bytes."""
     try:
-        payload = _Payload.FromString(body)
+        payload = sparkplug_messages.Payload.FromString(body)
     except DecodeError as error:
         raise MalformedBody("The payload is not a Sparkplug B payload.") from error
-    if len(payload.metrics) > MAX_READINGS:
-        raise TooManyReadings
+    if len(payload.metrics) > MAX_METRICS:
+        raise TooManyReadings(MAX_METRICS)
     return Payload(
         payload.timestamp if payload.HasField("timestamp") else None,
         payload.seq if payload.HasField("seq") else None,
@@ -223,7 +160,9 @@ def read_birth(payload: Payload) -> Birth:
             continue
         if name and "\0" not in name:
             rows.append((name, metric.alias if metric.HasField("alias") else None, metric.datatype))
-    return Birth.of(rows)
+    return Birth.of(
+        rows, since_ms=None if payload.timestamp_ms is None else min(payload.timestamp_ms, _LATEST_MS)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,47 +177,55 @@ class SparkplugReadings:
 def parse(
     payload: Payload,
     *,
-    birth: Birth,
+    birth: Birth | None,
     key_of: Callable[[str], str],
     arrived_us: int,
     leaves_out_text: bool = False,
 ) -> SparkplugReadings:
     """The metrics of a birth or a data message as readings; booleans are 1 or 0, a null is bad and has no value.
 
-    `key_of` gives the sensor's key of a metric's name (or raises RowProblem), `arrived_us` is the time of metrics whose
-    payload tells none. What is not a number is refused (`invalid_value`) or left out. Index: the metric's place.
+    `birth` is what the speaker told last (`no_birth` refuses what that does not explain), or None for a message that
+    may be older than that (`earlier_birth` refuses what needs a birth). `key_of` gives the sensor's key of a metric's
+    name (or raises RowProblem), `arrived_us` is the time of metrics whose payload tells none. What is not a number is
+    refused (`invalid_value`) or left out. Index: the metric's place.
     """
     live, historical = ReadingRows(), ReadingRows()
+    told = Birth() if birth is None else birth
     is_unborn = False
     for index, raw in enumerate(payload.metrics):
         rows = live
         try:
             metric = _read_metric(raw)
             rows = historical if metric.is_historical else live
-            name = _metric_name(metric, birth)
+            name = _metric_name(metric, told)
             if name == "bdSeq" or name.startswith(_CONTROL):
                 continue
-            datatype = metric.datatype or birth.datatypes.get(name, 0)
+            datatype = metric.datatype or told.datatypes.get(name, 0)
             if leaves_out_text and not metric.is_null and _is_text(metric, datatype):
                 continue
             value, quality = _value_and_quality(metric, datatype)
             rows.accept(index, key_of(name), _ts_us(metric, payload, arrived_us), value, quality, None)
         except RowProblem as problem:
-            is_unborn |= problem.code == "no_birth"
-            rows.refuse(index, problem, raw=raw)
+            is_missing = problem.code == "no_birth"
+            is_unborn |= is_missing and birth is not None
+            rows.refuse(index, _EARLIER if is_missing and birth is None else problem, raw=raw)
     return SparkplugReadings(live.finish(historical=False), historical.finish(historical=True), is_unborn)
 
 
 def rebirth_request(now_ms: int) -> bytes:
     """The payload of an NCMD that asks a node to tell everything anew."""
-    metric = _Metric(name=REBIRTH.encode(), timestamp=now_ms, datatype=_BOOLEAN, boolean_value=True)
-    payload: bytes = _Payload(timestamp=now_ms, metrics=[metric.SerializeToString()]).SerializeToString()
+    metric = sparkplug_messages.Metric(
+        name=REBIRTH.encode(), timestamp=now_ms, datatype=_BOOLEAN, boolean_value=True
+    )
+    payload: bytes = sparkplug_messages.Payload(
+        timestamp=now_ms, metrics=[metric.SerializeToString()]
+    ).SerializeToString()
     return payload
 
 
 def _read_metric(raw: bytes) -> Any:
     try:
-        return _Metric.FromString(raw)
+        return sparkplug_messages.Metric.FromString(raw)
     except DecodeError as error:
         raise RowProblem("invalid_row", "The metric is not a Sparkplug B metric.") from error
 
@@ -297,7 +244,9 @@ def _metric_name(metric: Any, birth: Birth) -> str:
         raise RowProblem("invalid_sensor", "The metric has neither a name nor an alias.")
     name = birth.names.get(metric.alias)
     if name is None:
-        raise RowProblem("no_birth", f"No birth has told which metric the alias {metric.alias} stands for.")
+        raise RowProblem(
+            "no_birth", f"No birth that holds has told which metric the alias {metric.alias} stands for."
+        )
     return name
 
 
@@ -336,7 +285,9 @@ def _integer(raw: int, datatype: int) -> int:
         low = raw & ((1 << bits) - 1)
         return low - (1 << bits) if low >> (bits - 1) else low
     if not datatype:
-        raise RowProblem("no_birth", "Neither the metric nor a birth has told the metric's datatype.")
+        raise RowProblem(
+            "no_birth", "Neither the metric nor a birth that holds has told the metric's datatype."
+        )
     return raw
 
 

@@ -170,6 +170,27 @@ class Until(threading.Event):
         return super().is_set()
 
 
+class NoPauses(threading.Event):
+    """Notes how long a bridge would wait, instead of waiting, and is set after so many pauses."""
+
+    def __init__(self, *, after: int) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+        self._after = after
+        self._deadline = time.monotonic() + PATIENCE_SECONDS
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.pauses.append(timeout)
+        if len(self.pauses) >= self._after:
+            self.set()
+        return self.is_set()
+
+    def is_set(self) -> bool:
+        assert super().is_set() or time.monotonic() < self._deadline, self.pauses
+        return super().is_set()
+
+
 def run_until(bridge: Bridge, is_so: Callable[[], bool], told: Callable[[], str] = str) -> None:
     """Let the bridge work here until it is so; `told` gives what to show when it never is."""
     bridge.stopping = Until(is_so, told)

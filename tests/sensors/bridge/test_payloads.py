@@ -22,11 +22,18 @@ ARRIVED_US = TS_US + 5_000_000
 TOPIC = "works/pump-7/state"
 
 
-def read(kind: str, body: bytes, *, sensor: str | None = None, **manners: object) -> ParsedReadings:
+def read_parts(
+    kind: str, body: bytes, *, sensor: str | None = None, **manners: object
+) -> list[ParsedReadings]:
     template = topic_template(sensor) if sensor else None
     message = Message(TOPIC, body, ARRIVED_US, mid=1)
-    [parsed] = read_message(KINDS[kind](), message, Manners(template=template, **manners))
-    return parsed
+    return read_message(KINDS[kind](), message, Manners(template=template, **manners)).parts
+
+
+def read(kind: str, body: bytes, *, sensor: str | None = None, **manners: object) -> ParsedReadings:
+    """All parts as one request."""
+    parts = read_parts(kind, body, sensor=sensor, **manners)
+    return parts[0] if len(parts) == 1 else joined((0, part) for part in parts)[0]
 
 
 def rows(parsed: ParsedReadings) -> list[tuple[str, int, float]]:
@@ -124,7 +131,7 @@ class TestJson:
             (b'{"value": 2}', (TOPIC, ARRIVED_US, 2)),
             (b'{"value": false}', (TOPIC, ARRIVED_US, 0)),
             (b'{"ts": %d, "value": 2}' % TS_MS, (TOPIC, TS_US, 2)),
-            (b'{"sensor": "a", "value": 2, "more": {}}', ("a", ARRIVED_US, 2)),
+            (b'{"sensor": "a", "value": 2}', ("a", ARRIVED_US, 2)),
         ],
     )
     def test_one_reading(self, body, row):
@@ -156,10 +163,68 @@ class TestJson:
         body = b'{"ts": %d, "values": {"temperature": 21.5}}' % TS_MS
         assert rows(read("json", body, sensor="{2}.{name}")) == [("pump-7.temperature", TS_US, 21.5)]
 
+    def test_what_stands_beside_a_value_is_a_value_by_name(self):
+        body = (
+            b'{"ts": %d, "value": 2, "unit": "mm/s", "battery": 98, "charging": true, "spare": null}' % TS_MS
+        )
+        parsed = read("json", body)
+        assert rows(parsed) == [
+            (TOPIC, TS_US, 2),
+            (f"{TOPIC}/battery", TS_US, 98),
+            (f"{TOPIC}/charging", TS_US, 1),
+        ]
+        assert [parsed.units[unit] for unit in parsed.unit_of_row] == ["mm/s", None, None]
+        assert codes(parsed) == []
+
+    def test_what_stands_beside_the_value_of_a_named_sensor_is_that_sensor_s(self):
+        body = b'[{"sensor": "a", "value": 2, "battery": 98}, {"value": 3, "battery": 97}]'
+        assert rows(read("json", body)) == [
+            ("a", ARRIVED_US, 2),
+            (TOPIC, ARRIVED_US, 3),
+            (f"{TOPIC}/battery", ARRIVED_US, 97),
+            ("a/battery", ARRIVED_US, 98),
+        ]
+        parsed = read("json", b'{"sensor": "a", "value": 2, "battery": 98}', sensor="{2}:{name}")
+        assert rows(parsed) == [("pump-7:a", ARRIVED_US, 2), ("pump-7:a/battery", ARRIVED_US, 98)]
+
+    def test_what_cannot_be_taken_beside_a_value_is_refused_by_name(self):
+        parsed = read("json", b'{"value": 2, "timestamp": "x", "more": {"a": 1}}')
+        assert rows(parsed) == [(TOPIC, ARRIVED_US, 2)]
+        assert [(refusal.code, refusal.raw) for refusal in parsed.refusals] == [
+            ("invalid_value", '"timestamp":"x"'),
+            ("invalid_value", '"more":{"a": 1}'),
+        ]
+        parsed = read("json", b'{"value": 2, "battery": 98}', sensor="{2}")
+        assert rows(parsed) == [("pump-7", ARRIVED_US, 2)]
+        assert codes(parsed) == ["missing_tag"]
+        assert '"battery"' in parsed.refusals[0].detail
+
+    def test_a_row_that_is_refused_whole_is_refused_once(self):
+        for body in (
+            b'[{"value": 1}, {"battery": 98}]',
+            b'[{"value": 1}, {"sensor": 7, "value": 1, "b": 9}]',
+        ):
+            parsed = read("json", body)
+            assert (len(rows(parsed)), len(parsed.refusals)) == (1, 1)
+
+    def test_what_stands_beside_values_is_refused_by_name(self):
+        for body in (
+            b'{"ts": %d, "values": {"a": 1}, "rssi": -70}',
+            b'[{"ts": %d, "values": {"a": 1}, "rssi": -70}]',
+        ):
+            parsed = read("json", body % TS_MS)
+            assert rows(parsed) == [(f"{TOPIC}/a", TS_US, 1)]
+            assert [(refusal.code, refusal.raw) for refusal in parsed.refusals] == [
+                ("invalid_row", '"rssi":-70')
+            ]
+
     def test_text_is_left_out_where_the_key_says_so(self):
         body = b'{"a": "x", "b": {"c": 1}, "d": [1], "e": 1e200, "f": 1}'
         parsed = read("json", body, leaves_out_text=True)
         assert (rows(parsed), codes(parsed)) == ([(f"{TOPIC}/f", ARRIVED_US, 1)], ["invalid_value"])
+        assert codes(read("json", b'{"value": 1, "a": "x", "e": 1e200}', leaves_out_text=True)) == [
+            "invalid_value"
+        ]
 
     @pytest.mark.parametrize(
         "body",

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensors.bridge.joining import joined
 from sensors.bridge.messages import Manners, Message
+from sensors.bridge.payloads import read_message
 from sensors.bridge.sparkplug_nodes import SparkplugKind
 from sensors.bridge.topics import topic_template
 from sensors.ingest.fields import BAD, GOOD, UNCERTAIN
@@ -157,9 +159,9 @@ class TestPayloads:
         assert [refusal.code for refusal in parsed.refusals] == [code]
         assert rows(parsed) == [("good", TS_US, 1.0, GOOD)]
 
-    def test_more_metrics_than_a_request_may_have_are_refused(self):
-        with pytest.raises(TooManyReadings):
-            sparkplug.read_payload(payload(*[b""] * 10_001))
+    def test_so_many_metrics_that_no_node_has_them_are_refused(self):
+        with pytest.raises(TooManyReadings, match="at most 200,000"):
+            sparkplug.read_payload(payload(*[b""] * 200_001))
 
     @given(st.binary(max_size=200) | st.lists(st.binary(max_size=40)).map(lambda parts: payload(*parts)))
     def test_no_bytes_make_anything_else(self, body):
@@ -235,14 +237,34 @@ class Line:
         seq: int | None,
         device: str = "",
         again: bool = False,
+        qos: int = 1,
+        at_s: int = 0,
         manners: Manners | None = None,
     ) -> ParsedReadings | None:
-        """One message; returns its live readings."""
+        """One message, published so many seconds after `TS_MS`; returns its live readings."""
         self.arrived_us += 1_000_000
         topic = "/".join(filter(None, ["spBv1.0/Works", what, "line-1", device]))
-        body = payload(*metrics, ts_ms=TS_MS, seq=seq)
-        message = Message(topic, body, self.arrived_us, mid=1, is_redelivered=again)
+        body = payload(*metrics, ts_ms=TS_MS + 1000 * at_s, seq=seq)
+        message = Message(topic, body, self.arrived_us, mid=qos, is_redelivered=again)
         return next(iter(self.kind.read(message, manners or Manners())), None)
+
+    def goes_on(self) -> "Line":
+        """The line, and another bridge that remembers what this one kept."""
+        kind = SparkplugKind()
+        births = {speaker: birth for speaker, birth in self.kind.born.items() if birth is not None}
+        kind.remember(births, self.kind.next_numbers())
+        kind.cut()
+        following = Line(kind)
+        following.arrived_us = self.arrived_us
+        return following
+
+
+def codes(parsed: ParsedReadings) -> list[str]:
+    return [refusal.code for refusal in parsed.refusals]
+
+
+def keys(parsed: ParsedReadings) -> list[str]:
+    return [key for key, *_ in rows(parsed)]
 
 
 TEMPERATURE = metric("Temperature", alias=1, datatype=DOUBLE, double_value=20)
@@ -310,12 +332,157 @@ class TestNodes:
         data = line.says("DDATA", metric(alias=1, double_value=3), seq=1, device="pump-7")
         assert [refusal.code for refusal in data.refusals] == ["no_birth"]
 
+    def test_after_a_gap_aliases_wait_for_the_new_birth_and_names_do_not(self, line):
+        line.says("NBIRTH", TEMPERATURE, seq=0)
+        line.says("DBIRTH", metric("Speed", alias=2, datatype=DOUBLE, double_value=1), seq=1, device="pump-7")
+        data = line.says("NDATA", metric(alias=1, double_value=21), TEMPERATURE, seq=3)
+        assert (keys(data), codes(data)) == (["Works/line-1/Temperature"], ["no_birth"])
+        data = line.says("DDATA", metric(alias=2, double_value=1), seq=4, device="pump-7")
+        assert (keys(data), codes(data)) == ([], ["no_birth"])
+        assert line.kind.rebirths == {"spBv1.0/Works/NCMD/line-1"}
+        assert line.kind.born == {"Works/line-1": None, "Works/line-1/pump-7": None}
+
+        # What had been missed: the alias means another metric by now.
+        line.says("NBIRTH", metric("Pressure", alias=1, datatype=DOUBLE, double_value=1), seq=0)
+        data = line.says("NDATA", metric(alias=1, double_value=21), seq=1)
+        assert (keys(data), codes(data)) == (["Works/line-1/Pressure"], [])
+
+    def test_a_device_s_birth_after_a_gap_holds_for_the_device(self, line):
+        line.says("NBIRTH", TEMPERATURE, seq=0)
+        line.says("DBIRTH", metric("Speed", alias=2, datatype=DOUBLE, double_value=1), seq=7, device="pump-7")
+        assert keys(line.says("DDATA", metric(alias=2, double_value=1), seq=8, device="pump-7")) == [
+            "Works/line-1/pump-7/Speed"
+        ]
+        assert codes(line.says("NDATA", metric(alias=1, double_value=1), seq=9)) == ["no_birth"]
+
+    @pytest.mark.parametrize("body", [b"\xff", payload(*[b""] * 200_001)])
+    def test_a_birth_that_cannot_be_read_ends_the_one_before(self, line, body):
+        line.says("NBIRTH", TEMPERATURE, seq=0)
+        message = Message("spBv1.0/Works/NBIRTH/line-1", body, line.arrived_us, mid=1)
+        assert read_message(line.kind, message, Manners()).refused in {"malformed", "too_many"}
+        assert line.kind.rebirths == {"spBv1.0/Works/NCMD/line-1"}
+        assert codes(line.says("NDATA", metric(alias=1, double_value=21), seq=1)) == ["no_birth"]
+
+    def test_a_birth_of_more_metrics_than_a_request_has_is_learned_and_read_in_parts(self, line):
+        count = 25_000
+        body = payload(
+            *(metric(f"m{n}", alias=n, datatype=DOUBLE, double_value=n) for n in range(count)),
+            ts_ms=TS_MS,
+            seq=0,
+        )
+        message = Message("spBv1.0/Works/NBIRTH/line-1", body, line.arrived_us, mid=1)
+        parts = [parsed for parsed in read_message(line.kind, message, Manners()).parts if parsed.received]
+        assert [parsed.received for parsed in parts] == [10_000, 10_000, 5_000]
+        assert [parsed.received for parsed in joined((0, parsed) for parsed in parts)] == [
+            10_000,
+            10_000,
+            5_000,
+        ]
+        assert [key for parsed in parts for key in keys(parsed)] == [
+            f"Works/line-1/m{n}" for n in range(count)
+        ]
+        data = line.says("NDATA", metric(alias=24_999, double_value=3), seq=1)
+        assert keys(data) == ["Works/line-1/m24999"]
+
     def test_deaths_and_commands_are_no_readings(self, line):
         for what, device in (("NDEATH", ""), ("DDEATH", "pump-7"), ("NCMD", ""), ("DCMD", "pump-7")):
             assert line.says(what, TEMPERATURE, seq=None, device=device) is None
+
+    def test_numbers_that_no_message_has_ask_for_nothing(self, line):
+        line.says("NBIRTH", TEMPERATURE, seq=None)
+        assert keys(line.says("NDATA", metric(alias=1, double_value=21), seq=None)) == [
+            "Works/line-1/Temperature"
+        ]
+        assert line.kind.rebirths == set()
 
     def test_a_rebirth_request_is_a_true_boolean_of_that_name(self):
         expected = payload(
             metric("Node Control/Rebirth", ts_ms=TS_MS, datatype=BOOLEAN, boolean_value=True), ts_ms=TS_MS
         )
         assert sparkplug.rebirth_request(TS_MS) == expected
+
+
+PRESSURE = metric("Pressure", alias=1, datatype=DOUBLE, double_value=3)
+BY_ALIAS = metric(alias=1, double_value=21)
+
+
+class TestAfterAnInterruption:
+    """The alias 1 was the temperature, then the node was born anew and it is the pressure."""
+
+    @pytest.fixture
+    def before(self) -> Line:
+        line = Line(SparkplugKind())
+        line.says("NBIRTH", TEMPERATURE, seq=0)
+        line.says("NDATA", BY_ALIAS, seq=1, at_s=10)
+        line.says("NBIRTH", PRESSURE, seq=0, at_s=20)
+        line.says("NDATA", BY_ALIAS, seq=1, at_s=30)
+        return line
+
+    def test_what_comes_again_is_not_read_by_a_newer_birth(self, before):
+        line = before.goes_on()
+        again = line.says("NDATA", BY_ALIAS, TEMPERATURE, seq=1, at_s=10, again=True)
+        assert (keys(again), codes(again)) == (["Works/line-1/Temperature"], ["earlier_birth"])
+        assert line.kind.rebirths == set()
+
+    def test_what_comes_again_in_the_moment_of_the_birth_is_not_read_by_it(self, before):
+        again = before.goes_on().says("NDATA", BY_ALIAS, seq=1, at_s=20, again=True)
+        assert codes(again) == ["earlier_birth"]
+
+    def test_nor_where_its_number_happens_to_be_the_next(self, before):
+        again = before.goes_on().says("NDATA", BY_ALIAS, seq=2, at_s=10, again=True)
+        assert codes(again) == ["earlier_birth"]
+
+    def test_what_comes_again_and_is_younger_than_the_birth_is_read_by_it(self, before):
+        again = before.goes_on().says("NDATA", BY_ALIAS, seq=1, at_s=30, again=True)
+        assert keys(again) == ["Works/line-1/Pressure"]
+
+    def test_a_birth_that_comes_again_goes_before_what_comes_again_after_it(self, before):
+        line = before.goes_on()
+        line.says("NDATA", BY_ALIAS, seq=1, at_s=10, again=True)
+        line.says("NBIRTH", PRESSURE, seq=0, at_s=20, again=True)
+        assert keys(line.says("NDATA", BY_ALIAS, seq=1, at_s=20, again=True)) == ["Works/line-1/Pressure"]
+        assert keys(line.says("NDATA", BY_ALIAS, seq=2, at_s=5)) == ["Works/line-1/Pressure"]
+
+    def test_births_that_come_again_are_each_read_by_their_own(self, before):
+        line = before.goes_on()
+        line.says("NBIRTH", TEMPERATURE, seq=0, again=True)
+        assert keys(line.says("NDATA", BY_ALIAS, seq=1, at_s=10, again=True)) == ["Works/line-1/Temperature"]
+        line.says("NBIRTH", PRESSURE, seq=0, at_s=20, again=True)
+        assert keys(line.says("NDATA", BY_ALIAS, seq=1, at_s=30, again=True)) == ["Works/line-1/Pressure"]
+
+    def test_a_birth_that_tells_the_same_again_holds_since_it_was_first_told(self, before):
+        before.says("NBIRTH", PRESSURE, seq=0, at_s=40)
+        line = before.goes_on()
+        assert keys(line.says("NDATA", BY_ALIAS, seq=1, at_s=30, again=True)) == ["Works/line-1/Pressure"]
+
+    def test_without_a_time_what_comes_again_is_refused(self, before):
+        line = before.goes_on()
+        topic, body = "spBv1.0/Works/NDATA/line-1", payload(BY_ALIAS, seq=1)
+        [parsed, _] = line.kind.read(
+            Message(topic, body, line.arrived_us, mid=1, is_redelivered=True), Manners()
+        )
+        assert codes(parsed) == ["earlier_birth"]
+
+    def test_what_waited_is_read_by_the_births_that_were_kept(self, before):
+        line = before.goes_on()
+        assert keys(line.says("NDATA", BY_ALIAS, seq=2, at_s=5)) == ["Works/line-1/Pressure"]
+        assert line.kind.rebirths == set()
+
+    def test_what_the_broker_threw_away_meanwhile_is_a_gap(self, before):
+        line = before.goes_on()
+        assert codes(line.says("NDATA", BY_ALIAS, seq=9, at_s=40)) == ["no_birth"]
+        assert len(line.kind.rebirths) == 1
+
+    def test_births_without_a_number_to_go_on_from_do_not_hold(self, before):
+        kind = SparkplugKind()
+        kind.remember({"Works/line-1": Birth.of([("Pressure", 1, DOUBLE)])}, {})
+        assert codes(Line(kind).says("NDATA", BY_ALIAS, seq=1)) == ["no_birth"]
+        assert len(kind.rebirths) == 1
+
+    def test_without_qos_a_birth_may_have_been_missed(self, before):
+        before.kind.cut()
+        assert codes(before.says("NDATA", BY_ALIAS, seq=2, qos=0, at_s=40)) == ["no_birth"]
+        assert len(before.kind.rebirths) == 1
+        before.says("NBIRTH", PRESSURE, seq=0, qos=0, at_s=50)
+        data = before.says("NDATA", BY_ALIAS, seq=1, qos=0, at_s=60)
+        assert (keys(data), codes(data)) == (["Works/line-1/Pressure"], [])

@@ -3,14 +3,23 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from sensors.bridge.storing import BridgeStopped
-from sensors.models import KeyAllowance, Reading, ReadingBatch, RejectedReading, SensorNaming
+from sensors.models import (
+    KeyAllowance,
+    Reading,
+    ReadingBatch,
+    RefusedRequests,
+    RejectedReading,
+    SensorNaming,
+)
 from smartmaint.accounts.models import Scope
 from smartmaint.accounts.services import disable_api_key, issue_api_key
 from tests.plants import make_sensor
 from tests.sensors.bridge.broker import (
     Mosquitto,
+    NoPauses,
     batch_sum,
     gateway,
     make_bridge,
@@ -73,6 +82,11 @@ def test_a_message_that_cannot_be_read_stops_no_other_and_does_not_come_again(
     bad = [(TOPIC, b"\xff%d" % number) for number in range(10)]
     take(broker, secret, *(message for pair in zip(good, bad, strict=True) for message in pair))
     assert (stored(), batch_sum("rejected")) == (10, 10)
+    assert RefusedRequests.objects.values_list("api_key__name", "code", "count").get() == (
+        "gateway",
+        "malformed",
+        10,
+    )
     kept = RejectedReading.objects.first()
     assert kept.code == "malformed"
     assert kept.raw.startswith(f"{TOPIC}: ")
@@ -93,6 +107,7 @@ def test_a_message_that_meets_a_defect_is_kept_and_stops_no_other(
     monkeypatch.setattr("sensors.bridge.payloads.ValueKind.read", defective)
     run_until(bridge, lambda: batch_sum("rejected") == 1, broker.log)
     assert RejectedReading.objects.get().code == "not_stored"
+    assert RefusedRequests.objects.values_list("code", "count").get() == ("not_stored", 1)
     monkeypatch.undo()
     take(broker, secret, (TOPIC, b"2"), payload="value")
     assert stored() == 1
@@ -121,11 +136,49 @@ def test_the_naming_of_the_key_gives_the_sensor(broker, plant, organization, ing
     assert Reading.objects.get().sensor == sensor
 
 
-def test_a_naming_for_other_clients_stops_the_bridge(broker, organization, ingest_key):
+@pytest.mark.parametrize("template", ["{measurement}/{field}", "{2"])
+def test_a_naming_that_names_no_topic_is_waited_for(
+    broker, sensor, organization, ingest_key, moments, monkeypatch, template
+):
     api_key, secret = ingest_key
-    SensorNaming.objects.create(organization=organization, api_key=api_key, template="{measurement}/{field}")
-    with pytest.raises(BridgeStopped, match="measurement"):
-        make_bridge(broker, secret).run()
+    subscribe(broker, secret)
+    publish(broker, (TOPIC, {"ts": moments[0], "value": 1}))
+    naming = SensorNaming.objects.create(organization=organization, api_key=api_key, template=template)
+    bridge = make_bridge(broker, secret)
+    bridge.stopping = NoPauses(after=3)
+    with capture_logs() as lines:
+        bridge.run()
+    assert bridge.stopping.pauses == [0.25, 0.5, 1]
+    assert {line["event"] for line in lines} == {"bridge.naming_unreadable"}
+    assert f"The naming {template!r} of this key does not suit a bridge" in lines[0]["reason"]
+
+    naming.template = "{topic}"
+    naming.save()
+    run_until(make_bridge(broker, secret), lambda: stored() == 1, broker.log)
+
+
+def test_a_naming_that_is_broken_meanwhile_is_waited_for(
+    broker, sensor, organization, ingest_key, moments, monkeypatch
+):
+    api_key, secret = ingest_key
+    monkeypatch.setattr("sensors.bridge.storing.KEY_CHECK_SECONDS", 0.0)
+    bridge = make_bridge(broker, secret)
+    looks = iter(range(1000))
+
+    def mended_after_some_looks() -> bool:
+        match next(looks) if bridge.broker.is_subscribed else None:
+            case 0:
+                SensorNaming.objects.create(organization=organization, api_key=api_key, template="{2")
+            case 2:
+                publish(broker, (TOPIC, {"ts": moments[0], "value": 1}))
+            case 4:
+                assert stored() == 0
+                SensorNaming.objects.update(template="{topic}")
+        return stored() == 1
+
+    with capture_logs() as lines:
+        run_until(bridge, mended_after_some_looks, broker.log)
+    assert "bridge.naming_unreadable" in {line["event"] for line in lines}
 
 
 def test_a_key_that_opens_nothing_stops_the_bridge(broker, organization, ingest_key):
@@ -159,6 +212,8 @@ def test_over_its_limit_the_bridge_waits_and_loses_nothing(broker, sensor, organ
     KeyAllowance.objects.create(organization=organization, api_key=api_key, readings_per_s=20)
     take(broker, secret, *((TOPIC, {"ts": ts, "value": 1}) for ts in moments[:240]))
     assert (stored(), batch_sum("received")) == (240, 240)
+    refused = RefusedRequests.objects.get(api_key=api_key)
+    assert refused.code == "rate_limited"
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
