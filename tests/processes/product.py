@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg2
 import requests
 
 from smartmaint.supervisor import PROJECT_DIRECTORY
@@ -92,6 +93,15 @@ class RunningProduct:
             self.process.kill()
             self.process.wait()
 
+    def abandon(self) -> None:
+        """Stop it when nobody needs what it would still do: web, worker and beat take most of an orderly end."""
+        if self.process is not None and self.process.poll() is None:
+            for name in WORDS:
+                if service := self.find(name):
+                    with suppress(psutil.NoSuchProcess):
+                        service.kill()
+        self.stop()
+
     def kill(self, name: str) -> int:
         """kill -9 of web, worker, beat or database; returns the number of the killed process."""
         victim = self.find(name)
@@ -134,6 +144,13 @@ class RunningProduct:
         assert done.returncode == 0, f"{done.stderr}\n{self.log()}"
         return json.loads(done.stdout)
 
+    def select(self, statement: str) -> list[tuple[Any, ...]]:
+        """Rows of this product's database."""
+        url = (self.folder / "var" / "database_url").read_text().strip()
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
     def log(self) -> str:
         """The end of what the supervisor and its children said."""
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-60:])
@@ -147,7 +164,7 @@ def running_product(folder: Path, **settings: str) -> Iterator[RunningProduct]:
         product.start()
         yield product
     finally:
-        product.stop()
+        product.abandon()
 
 
 def _free_port() -> int:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from equipment.models import Criticality, Equipment, EquipmentClass, FailureMode, Site
 from maintenance.models import Booking, Decision, MaintenanceLog, MaintenanceTask, Proposal
 from predictions.models import Outcome, Prediction, PredictionOutcome, PredictionStatus, Trigger
-from sensors.models import Anomaly, Baseline, Reading, ReadingBatch, Sensor
+from sensors.models import Anomaly, Baseline, Reading, ReadingBatch
 from smartmaint import clock
 from smartmaint.accounts.models import Organization, Role, Scope
 from smartmaint.accounts.services import add_member, create_organization, issue_api_key
@@ -119,9 +119,3 @@ def _story() -> dict[str, object]:
 def _per_sensor(rows, sensor_key: str, *fields: str) -> dict[str, int]:
     """How many rows there are of each sensor and combination of fields."""
     return dict(Counter(" ".join(values) for values in rows.values_list(sensor_key, *fields)))
-
-
-def readings_by_sensor() -> dict[str, int]:
-    """How many readings of each sensor there are."""
-    keys = dict(Sensor.objects.values_list("pk", "key"))
-    return dict(Counter(keys[pk] for pk in Reading.objects.values_list("sensor", flat=True)))

@@ -8,18 +8,21 @@ from structlog.testing import capture_logs
 from sensors.bridge.storing import BridgeStopped
 from sensors.models import (
     KeyAllowance,
+    KeyMeter,
     Reading,
     ReadingBatch,
     RefusedRequests,
     RejectedReading,
     SensorNaming,
 )
+from sensors.services.metering import charge
 from smartmaint.accounts.models import Scope
 from smartmaint.accounts.services import disable_api_key, issue_api_key
 from tests.plants import make_sensor
 from tests.sensors.bridge.broker import (
     Mosquitto,
     NoPauses,
+    Until,
     batch_sum,
     gateway,
     make_bridge,
@@ -169,9 +172,9 @@ def test_a_naming_that_is_broken_meanwhile_is_waited_for(
         match next(looks) if bridge.broker.is_subscribed else None:
             case 0:
                 SensorNaming.objects.create(organization=organization, api_key=api_key, template="{2")
-            case 2:
+            case 1:
                 publish(broker, (TOPIC, {"ts": moments[0], "value": 1}))
-            case 4:
+            case 2:
                 assert stored() == 0
                 SensorNaming.objects.update(template="{topic}")
         return stored() == 1
@@ -210,10 +213,26 @@ def test_a_key_that_is_disabled_meanwhile_stops_the_bridge(broker, sensor, inges
 def test_over_its_limit_the_bridge_waits_and_loses_nothing(broker, sensor, organization, ingest_key, moments):
     api_key, secret = ingest_key
     KeyAllowance.objects.create(organization=organization, api_key=api_key, readings_per_s=20)
-    take(broker, secret, *((TOPIC, {"ts": ts, "value": 1}) for ts in moments[:240]))
-    assert (stored(), batch_sum("received")) == (240, 240)
-    refused = RefusedRequests.objects.get(api_key=api_key)
-    assert refused.code == "rate_limited"
+    subscribe(broker, secret)
+    publish(broker, *((TOPIC, {"ts": ts, "value": 1}) for ts in moments[:100]))
+    charge(api_key, readings=100_000)
+    pauses: list[float | None] = []
+
+    class PaidOff(Until):
+        """After the first pause nothing is owed any more."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout)
+            KeyMeter.objects.update(readings_paid_at=0)
+            return self.is_set()
+
+    bridge = make_bridge(broker, secret)
+    bridge.stopping = PaidOff(lambda: stored() == 100, broker.log)
+    bridge.run()
+    assert len(pauses) == 1
+    assert pauses[0] == pytest.approx(100_000 / 20, rel=0.01)
+    assert batch_sum("received") == 100
+    assert RefusedRequests.objects.values_list("code", "count").get() == ("rate_limited", 1)
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
