@@ -4,7 +4,6 @@ from sensors.models.anomalies import (
     AnomalyStatus,
     Baseline,
     DetectorState,
-    SilenceWatch,
     ValidationRule,
 )
 from sensors.models.ingest import (
@@ -28,6 +27,7 @@ from sensors.models.readings import (
     SensorLatest,
 )
 from sensors.models.sensors import Direction, Level, Limit, Sensor
+from sensors.models.silence import PlannedStop, SenderAbsence, ServiceAbsence, SilenceWatch
 from sensors.models.sparkplug import SparkplugBirth
 
 __all__ = [
@@ -46,15 +46,18 @@ __all__ = [
     "KeyUsage",
     "Level",
     "Limit",
+    "PlannedStop",
     "Quality",
     "Reading",
     "ReadingBatch",
     "RefusedRequests",
     "RejectedReading",
+    "SenderAbsence",
     "Sensor",
     "SensorAlias",
     "SensorLatest",
     "SensorNaming",
+    "ServiceAbsence",
     "SilenceWatch",
     "SparkplugBirth",
     "UnknownSensor",

@@ -179,20 +179,6 @@ class Anomaly(OrganizationOwned, PendingWork):
         return f"{self.sensor} {self.get_kind_display()}, {localtime(self.started_at):%Y-%m-%d %H:%M}"
 
 
-class SilenceWatch(models.Model):
-    """One row: since when the service has been listening, so that its own absence counts as nobody's silence."""
-
-    id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
-    began_at = models.DateTimeField()
-    looked_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.CheckConstraint(condition=Q(id=1), name="silencewatch_once")]
-
-    def __str__(self) -> str:
-        return f"listening since {localtime(self.began_at):%Y-%m-%d %H:%M}"
-
-
 class AnomalyFinding(OrganizationOwned):
     """What people found at the machine when they followed an anomaly up: validation learns from it."""
 

@@ -1,6 +1,7 @@
 """Readings as they are stored, what is known of each sensor's newest one, and the receipts of requests."""
 
 from collections.abc import Iterator
+from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -108,7 +109,9 @@ class DailyRollup(Rollup):
 
 
 class ReadingBatchQuerySet(ScopedQuerySet, PendingWorkQuerySet):
-    pass
+    def bringing_live(self) -> Self:
+        """Those that brought something new, and not as history: their sender is alive."""
+        return self.filter(Q(inserted__gt=0) | Q(updated__gt=0), is_historical=False)
 
 
 class ReadingBatch(OrganizationOwned, PendingWork):

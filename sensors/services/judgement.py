@@ -4,16 +4,18 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import transaction
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from equipment.models import Verdict
 from sensors import storage
 from sensors.models import Anomaly, AnomalyFinding, AnomalyStatus, Quality, ValidationRule
-from sensors.services.silence import Sender, find_sender
+from sensors.services.senders import Sender, find_sender, who_is_absent
 from sensors.signals import anomaly_validated
 from sensors.validation import FactValue, Judgement, Operator, Rule, judge, read_condition_value
 from sensors.wording import interval_in_words
 from smartmaint import clock
-from smartmaint.accounts.models import Organization, User
+from smartmaint.accounts.models import ApiKey, Organization, User
 
 HISTORY = timedelta(days=1)
 STABLE_FROM_READINGS = 10
@@ -75,20 +77,41 @@ def judge_anomaly(anomaly: Anomaly) -> Judgement:
 
 
 def _remarks_on_silence(silence: Anomaly, sender: Sender | None) -> list[str]:
-    """How long it had lasted when it was noticed, and whether the sensor or its sender is the likelier cause."""
+    """How long it had lasted when it was noticed, and whether the sensor or what is around it is the likelier cause."""
     length = (silence.detected_at - silence.started_at).total_seconds()
     expected = interval_in_words(silence.sensor.expected_interval_s)
     remarks = [f"Nothing new for {interval_in_words(length)}; a reading was expected every {expected}"]
-    if sender is not None and sender.sensors > 1:
-        if sender.silent >= sender.sensors:
-            remarks.append(
-                f"All {sender.sensors} sensors of {sender.name} are silent: probably the gateway or its network"
-            )
-        elif sender.silent > 1:
-            remarks.append(f"{sender.silent} of the {sender.sensors} sensors of {sender.name} are silent")
-        else:
-            remarks.append(f"The other sensors of {sender.name} are not silent: probably this sensor")
+    if (everybody := who_is_absent(silence)) is not None:
+        remarks.append(
+            f"Nothing at all comes any more, from none of {everybody.keys} senders and {everybody.sensors} sensors: "
+            "probably the network they share, or this service; the other sensors are not told one by one"
+        )
+    elif sender is not None and sender.sensors > 1:
+        remarks.append(_remark_on_sender(sender))
+    if sender is not None and (why_not := _why_key_is_refused(sender.api_key)):
+        remarks.append(why_not)
     return remarks
+
+
+def _remark_on_sender(sender: Sender) -> str:
+    name = sender.api_key.name
+    if sender.is_absent:
+        return (
+            f"All {sender.sensors} sensors of {name} are silent: probably the gateway or its network; "
+            "the others are not told one by one"
+        )
+    if sender.silent > 1:
+        return f"{sender.silent} of the {sender.sensors} sensors of {name} are silent"
+    return f"The other sensors of {name} are not silent: probably this sensor"
+
+
+def _why_key_is_refused(api_key: ApiKey) -> str | None:
+    if not api_key.is_active:
+        return f"The key {api_key.name}, with which its readings came, is disabled: what is sent with it is refused"
+    if api_key.expires_at is not None and api_key.expires_at <= clock.now():
+        expired_at = date_format(localtime(api_key.expires_at), "j M Y, H:i")
+        return f"The key {api_key.name}, with which its readings came, expired on {expired_at}"
+    return None
 
 
 def _rules(organization_id: int) -> list[Rule]:

@@ -24,7 +24,16 @@ from predictions.services.requesting import request_prediction_by_person
 from sensors.agents import detect_anomalies, validate_anomalies
 from sensors.ingest.formats import json as json_format
 from sensors.ingest.parsed import from_columns
-from sensors.models import KeyAllowance, RefusedRequests, SensorAlias, SensorNaming, SparkplugBirth
+from sensors.models import (
+    Anomaly,
+    KeyAllowance,
+    PlannedStop,
+    RefusedRequests,
+    SenderAbsence,
+    SensorAlias,
+    SensorNaming,
+    SparkplugBirth,
+)
 from sensors.services.ingest import ingest_readings
 from sensors.storage import microseconds
 from smartmaint import clock
@@ -130,6 +139,14 @@ def _set_up_a_gateway(plant: Plant, api_key: ApiKey) -> None:
     KeyAllowance.objects.create(**owned, api_key=api_key, readings_per_s=1000)
     SparkplugBirth.objects.create(
         **owned, session="bridge", speaker="works/edge", metrics=[["vibration", 1, "Double"]]
+    )
+    PlannedStop.objects.create(**owned, equipment=plant.machine, ended_at=clock.now())
+    SenderAbsence.objects.create(
+        **owned,
+        api_key=api_key,
+        anomaly=Anomaly.objects.get(sensor=plant.sensor),
+        began_at=clock.now(),
+        ended_at=clock.now(),
     )
     RefusedRequests.objects.create(**owned, api_key=api_key, hour=clock.now(), code="malformed", count=2)
     parsed = from_columns(keys=["Nobody"], ts_us=[microseconds(clock.now())], values=[3.0])

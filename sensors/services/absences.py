@@ -1,0 +1,139 @@
+"""Absences: times in which the service did not listen, a sender did not send, or a machine was stopped by plan."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from equipment.models import State
+from sensors.models import (
+    ReadingBatch,
+    SenderAbsence,
+    SensorLatest,
+    ServiceAbsence,
+    SilenceWatch,
+)
+
+# When the agent did not look for so long, the service itself was away.
+AWAY_AFTER = timedelta(minutes=1)
+# No sensor is waited for so long.
+KEPT = timedelta(days=366)
+BEFORE_THE_FIRST_LOOK = datetime(1970, 1, 1, tzinfo=UTC)
+
+# A planned stop: people have said so.
+MAY_BE_SILENT = (State.MAINTENANCE.value, State.OUT_OF_SERVICE.value)
+
+Span = tuple[datetime, datetime]
+
+_BEGIN_STOPS = """
+    INSERT INTO sensors_plannedstop (equipment_id, organization_id, ended_at)
+    SELECT id, organization_id, NULL FROM equipment_equipment WHERE state = ANY(%(may_be_silent)s)
+    ON CONFLICT (equipment_id) DO UPDATE SET ended_at = NULL WHERE sensors_plannedstop.ended_at IS NOT NULL
+"""
+_END_STOPS = """
+    UPDATE sensors_plannedstop stop SET ended_at = %(now)s
+    FROM equipment_equipment machine
+    WHERE machine.id = stop.equipment_id AND stop.ended_at IS NULL AND NOT (machine.state = ANY(%(may_be_silent)s))
+"""
+
+
+def note_own_absence(now: datetime) -> None:
+    """Note since when the service was away, if it was; its row makes a second agent wait until this one is done."""
+    watch, _ = SilenceWatch.objects.select_for_update().get_or_create(
+        defaults={"looked_at": BEFORE_THE_FIRST_LOOK}
+    )
+    if now > watch.looked_at + AWAY_AFTER:
+        ServiceAbsence.objects.create(began_at=watch.looked_at, ended_at=now)
+        ServiceAbsence.objects.filter(ended_at__lt=now - KEPT).delete()
+        SenderAbsence.objects.filter(ended_at__lt=now - KEPT).delete()
+    watch.looked_at = now
+    watch.save()
+
+
+def note_planned_stops(now: datetime) -> None:
+    """Note which machines are stopped by plan, and which are back."""
+    known: dict[str, Any] = {"now": now, "may_be_silent": list(MAY_BE_SILENT)}
+    with connection.cursor() as cursor:
+        cursor.execute(_END_STOPS, known)
+        cursor.execute(_BEGIN_STOPS, known)
+
+
+def end_absences() -> None:
+    """End the absence of senders that send again; to be called when silences that are over have been ended."""
+    for absence in SenderAbsence.objects.filter(ended_at__isnull=True).select_related("anomaly"):
+        silence = absence.anomaly
+        returned_at = _first_sent_after(absence)
+        if returned_at is None and silence.ended_at is not None:
+            newest = SensorLatest.objects.filter(sensor_id=silence.sensor_id, is_historical=False)
+            if not newest.filter(received_at__gt=silence.started_at).exists():
+                # Somebody switched the sensor off, or gave it more time: another one has to tell of the absence.
+                absence.delete()
+                continue
+            # It comes by another way now; those that do not are waited for again.
+            returned_at = silence.ended_at
+        if returned_at is not None:
+            absence.ended_at = max(returned_at, absence.began_at)
+            absence.save(update_fields=["ended_at"])
+
+
+def hold_sensors(api_key_id: int, sensor_ids: Iterable[int]) -> None:
+    """Count sensors to those of an absent key that were not known as its own."""
+    for absence in SenderAbsence.objects.filter(api_key=api_key_id, ended_at__isnull=True):
+        absence.sensor_ids = sorted({*absence.sensor_ids, *sensor_ids})
+        absence.save(update_fields=["sensor_ids"])
+
+
+def _first_sent_after(absence: SenderAbsence) -> datetime | None:
+    live: QuerySet
+    if absence.api_key_id is None:
+        live = SensorLatest.objects.filter(organization_id=absence.organization_id, is_historical=False)
+    else:
+        live = ReadingBatch.objects.bringing_live().filter(api_key_id=absence.api_key_id)
+    first = live.filter(received_at__gt=absence.began_at).order_by("received_at")
+    return first.values_list("received_at", flat=True).first()
+
+
+@dataclass(frozen=True)
+class Absences:
+    """The absences of the service and of the senders of some organisations, by what they excuse."""
+
+    of_service: list[Span]
+    of_organization: dict[int, list[Span]]
+    of_sensor: dict[int, list[Span]]
+
+    @classmethod
+    def since(cls, since: datetime, *, now: datetime, organizations: Iterable[int]) -> "Absences":
+        """Those that had not ended by `since`; one that goes on ends `now`."""
+        service = ServiceAbsence.objects.filter(ended_at__gt=since).values_list("began_at", "ended_at")
+        of_organization: dict[int, list[Span]] = defaultdict(list)
+        of_sensor: dict[int, list[Span]] = defaultdict(list)
+        senders = SenderAbsence.objects.filter(
+            Q(ended_at__isnull=True) | Q(ended_at__gt=since), organization__in=set(organizations)
+        )
+        for absence in senders:
+            span = (absence.began_at, absence.ended_at or now)
+            if absence.api_key_id is None:
+                of_organization[absence.organization_id].append(span)
+            for sensor_id in absence.sensor_ids:
+                of_sensor[sensor_id].append(span)
+        return cls(list(service), of_organization, of_sensor)
+
+    def excusing(self, sensor_id: int, organization_id: int, received_at: datetime) -> list[Span]:
+        """When a sensor could not be heard. What came since an absence began came by another way."""
+        of_others = [*self.of_organization.get(organization_id, ()), *self.of_sensor.get(sensor_id, ())]
+        return [*self.of_service, *(span for span in of_others if span[0] >= received_at)]
+
+
+def listened(begin: datetime, end: datetime, *, absences: list[Span]) -> timedelta:
+    """How long somebody could be heard from `begin` to `end`: what lies in none of the absences; never below 0."""
+    heard, until = max(end - begin, timedelta(0)), begin
+    for absence_began, absence_ended in sorted(absences):
+        first, last = max(absence_began, until), min(absence_ended, end)
+        if last > first:
+            heard -= last - first
+            until = last
+    return heard
