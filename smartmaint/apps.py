@@ -7,3 +7,6 @@ class SmartMaintConfig(AppConfig):
     name = "smartmaint"
     verbose_name = "service"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from smartmaint import receivers  # noqa: F401

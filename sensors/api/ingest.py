@@ -1,6 +1,7 @@
 """POST /api/v1/readings, and what every way of posting readings shares: read, parse, charge, ingest, answer."""
 
 import json as jsonlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -41,7 +42,7 @@ class RefusedRequest(Exception):
         self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
 
 
-class IngestView(APIView):
+class IngestView(APIView, ABC):
     """A way to post readings by key. Subclasses parse the body, and answer in their protocol's own shape.
 
     Its requests come by the hundred a second, so it does by itself the little of REST framework's handling that they
@@ -49,6 +50,8 @@ class IngestView(APIView):
     """
 
     required_scope = Scope.INGEST
+    # Each request that is stored has its receipt: only those that fail are news.
+    is_logged_when_taken = False
 
     def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         self.api_key: ApiKey | None = None
@@ -128,13 +131,13 @@ class IngestView(APIView):
         except MalformedBody as error:
             raise RefusedRequest(400, "malformed", error.detail) from error
 
+    @abstractmethod
     def parser(self, request: HttpRequest, api_key: ApiKey) -> Callable[[bytes], ParsedReadings]:
         """What turns the body into readings; it may raise MalformedBody and TooManyReadings. Raises RefusedRequest."""
-        raise NotImplementedError
 
+    @abstractmethod
     def format_name(self, request: HttpRequest) -> str:
         """The format's name for people."""
-        raise NotImplementedError
 
     def answer(self, receipt: Receipt) -> HttpResponse:
         """200 when all was stored or held, 207 when some was refused, 422 when nothing was stored."""

@@ -1,0 +1,51 @@
+"""What the log tells of requests: those that failed, and those that are not posted by the hundred a second."""
+
+import pytest
+
+from sensors.api.ingest import IngestView
+from tests.plants import make_plant
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def told(caplog):
+    def codes() -> list[int]:
+        return [
+            record.msg["code"]
+            for record in caplog.records
+            if isinstance(record.msg, dict) and record.msg["event"] == "request_finished"
+        ]
+
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("address", "content_type", "good", "bad"),
+    [
+        ("/api/v1/readings", "application/json", '{"readings": []}', "{"),
+        ("/api/v2/write?bucket=b", "text/plain", "pump vibration=4.2", "pump"),
+        ("/api/v1/telemetry", "application/json", "[]", "{"),
+        ("/api/v1/gateway/telemetry", "application/json", "{}", "{"),
+    ],
+)
+def test_of_posted_readings_only_what_is_refused_is_told(
+    client, organization, ingest_key, told, address, content_type, good, bad
+):
+    make_plant(organization, name="pump")
+    headers = {"Authorization": f"Bearer {ingest_key[1]}"}
+    assert client.post(address, good, content_type, headers=headers).status_code < 300
+    assert told() == []
+    client.post(address, bad, content_type, headers=headers)
+    assert told() == [400]
+
+
+def test_other_requests_are_told_once(client, told):
+    client.get("/healthz")
+    client.get("/no/such/page")
+    assert told() == [200, 404]
+
+
+def test_a_way_to_post_that_cannot_parse_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract"):
+        IngestView()
