@@ -1,5 +1,6 @@
 """Tasks. A status changes by its verb only: approve, reject, reassign, cancel."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -7,11 +8,11 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.db.models import Field, Model, Prefetch, QuerySet
 from django.forms import BaseModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from equipment.admin import name_classes
@@ -32,7 +33,7 @@ from maintenance.services.tasks import (
 from maintenance.wording import window_in_words
 from smartmaint import clock
 from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin, ScopedTabularInline, WorkQueueAdmin
-from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
+from smartmaint.accounts.scoped_admin.questions import Question, answers, asks_first
 
 # Which buttons a task's page offers.
 VERBS = {
@@ -41,6 +42,8 @@ VERBS = {
     TaskStatus.IN_PROGRESS: {"cancel"},
     TaskStatus.ON_HOLD: {"reassign", "cancel"},
 }
+
+_verb = partial(asks_first, permission="change", refusals=(TaskRefused,))
 
 
 class BookingInline(ScopedTabularInline):
@@ -190,78 +193,58 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
         offered = super().get_actions_detail(request, object_id)
         return [verb for verb in offered if verb.path.rsplit("/", 1)[-1] in verbs]
 
-    @action(
-        description="Approve",
-        url_path="approve",
-        permissions=["change"],
-        icon="check",
-        variant=ActionVariant.PRIMARY,
-    )
-    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        task = self.own_row(request, object_id)
-
+    @_verb("Approve", url_path="approve", icon="check", variant=ActionVariant.PRIMARY)
+    def approve(self, request: HttpRequest, task: MaintenanceTask) -> Question:
         def do(form: forms.Form) -> str:
             approve_task(task=task, user=request.user)
             return f"{task.number} is approved; a technician will be booked in some seconds."
 
-        question = Question(
-            title=f"Approve {task.number}", words="A technician is booked for it.", submit="Approve"
+        return Question(
+            title=f"Approve {task.number}", words="A technician is booked for it.", submit="Approve", do=do
         )
-        return ask_and_do(self, request, task, question=question, do=do, refusals=(TaskRefused,))
 
-    @action(description="Reject", url_path="reject", permissions=["change"], icon="close")
-    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        task = self.own_row(request, object_id)
-
+    @_verb("Reject", url_path="reject", icon="close")
+    def reject(self, request: HttpRequest, task: MaintenanceTask) -> Question:
         def do(form: forms.Form) -> str:
             reject_task(task=task, user=request.user, reason=form.cleaned_data["reason"])
             return f"{task.number} is rejected."
 
-        question = Question(title=f"Reject {task.number}", submit="Reject", is_dangerous=True)
-        return self._ask(request, task, question, do, _reason_form(request))
+        return Question(
+            title=f"Reject {task.number}",
+            submit="Reject",
+            is_dangerous=True,
+            do=do,
+            form=ReasonForm(answers(request)),
+        )
 
-    @action(description="Reassign", url_path="reassign", permissions=["change"], icon="person_edit")
-    def reassign(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        task = self.own_row(request, object_id)
-        form = ReassignForm(_answers(request), organization=request.organization)
-
+    @_verb("Reassign", url_path="reassign", icon="person_edit")
+    def reassign(self, request: HttpRequest, task: MaintenanceTask) -> Question:
         def do(form: forms.Form) -> str:
             booking = reassign_task(task=task, user=request.user, **form.cleaned_data)
             return f"{task.number} is booked with {booking.technician}."
 
-        question = Question(
+        return Question(
             title=f"Reassign {task.number}",
             words=f"It takes {task.duration_minutes} minutes. An earlier booking is given up.",
             submit="Book",
+            do=do,
+            form=ReassignForm(answers(request), organization=request.organization),
         )
-        return self._ask(request, task, question, do, form)
 
-    @action(
-        description="Cancel task",
-        url_path="cancel",
-        permissions=["change"],
-        icon="block",
-        variant=ActionVariant.DANGER,
-    )
-    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        task = self.own_row(request, object_id)
-
+    @_verb("Cancel task", url_path="cancel", icon="block", variant=ActionVariant.DANGER)
+    def cancel(self, request: HttpRequest, task: MaintenanceTask) -> Question:
         def do(form: forms.Form) -> str:
             cancel_task(task=task, user=request.user, reason=form.cleaned_data["reason"])
             return f"{task.number} is cancelled."
 
-        question = Question(
+        return Question(
             title=f"Cancel {task.number}",
             words="It is closed without a finding, and its technician is free again.",
             submit="Cancel the task",
             is_dangerous=True,
+            do=do,
+            form=ReasonForm(answers(request)),
         )
-        return self._ask(request, task, question, do, _reason_form(request))
-
-    def _ask(
-        self, request: HttpRequest, task: MaintenanceTask, question: Question, do: Any, form: forms.Form
-    ) -> HttpResponse:
-        return ask_and_do(self, request, task, question=question, do=do, refusals=(TaskRefused,), form=form)
 
     @admin.action(description="Approve", permissions=["change"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet) -> None:
@@ -274,11 +257,3 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
                 self.message_user(request, str(refusal), messages.WARNING)
         if approved:
             self.message_user(request, f"{approved} approved.", messages.SUCCESS)
-
-
-def _answers(request: HttpRequest) -> Any:
-    return request.POST if request.method == "POST" else None
-
-
-def _reason_form(request: HttpRequest) -> ReasonForm:
-    return ReasonForm(_answers(request))

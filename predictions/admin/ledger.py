@@ -5,12 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from predictions.admin.filters import LastWordFilter, RiskFilter
 from predictions.admin.outcomes import OutcomeInline
@@ -19,7 +19,7 @@ from predictions.risk import percent, risk_level
 from predictions.services.requesting import request_prediction_by_person
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, WorkQueueAdmin
-from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
+from smartmaint.accounts.scoped_admin.questions import Question, asks_first
 
 RISK_BADGES = {"high": "danger", "medium": "warning", "low": "success"}
 DAYS = (1, 7, 14, 30, 90)
@@ -165,27 +165,26 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
     def has_request_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self.may(request, Role.MANAGER)
 
-    @action(
-        description="Ask for a new prediction",
+    @asks_first(
+        "Ask for a new prediction",
         url_path="ask-anew",
-        permissions=["request"],
+        permission="request",
         icon="refresh",
+        refusals=(NothingToPredict,),
     )
-    def ask_anew(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        prediction = self.own_row(request, object_id)
-        question = Question(
-            title="Ask for a new prediction",
-            words=f"Every failure limit of {prediction.sensor} is forecast anew, from all readings until now. "
-            "This takes some seconds; this prediction stays as it is.",
-            submit="Ask",
-        )
-
+    def ask_anew(self, request: HttpRequest, prediction: Prediction) -> Question:
         def do(form: object) -> str:
             if not request_prediction_by_person(sensor=prediction.sensor):
                 raise NothingToPredict(f"{prediction.sensor} has no limit in force any more.")
             return "Asked for. It will be at the top of the list in some seconds."
 
-        return ask_and_do(self, request, prediction, question=question, do=do, refusals=(NothingToPredict,))
+        return Question(
+            title="Ask for a new prediction",
+            words=f"Every failure limit of {prediction.sensor} is forecast anew, from all readings until now. "
+            "This takes some seconds; this prediction stays as it is.",
+            submit="Ask",
+            do=do,
+        )
 
 
 def _figures(figures: dict[str, Any]) -> str:

@@ -1,16 +1,17 @@
 """What was noticed and how it was judged; a manager settles what the rules could not."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.formats import localize
 from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from sensors.models import Anomaly, AnomalyStatus, ValidationRule
@@ -19,7 +20,7 @@ from sensors.unit_signs import with_unit
 from sensors.wording import silence_in_words
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedHistoryAdmin, WorkQueueAdmin
-from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
+from smartmaint.accounts.scoped_admin.questions import Question, asks_first
 
 STATUS_BADGES = {
     AnomalyStatus.DETECTED: "info",
@@ -143,44 +144,41 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
             return []
         return super().get_actions_detail(request, object_id)
 
-    @action(
-        description="Credible",
+    @asks_first(
+        "Credible",
         url_path="credible",
-        permissions=["settle"],
+        permission="settle",
         icon="check",
         variant=ActionVariant.PRIMARY,
+        refusals=(AlreadySettled,),
     )
-    def settle_as_credible(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        anomaly = self.own_row(request, object_id)
+    def settle_as_credible(self, request: HttpRequest, anomaly: Anomaly) -> Question:
         is_silence = anomaly.kind == Anomaly.Kind.NO_DATA
-        question = Question(
+        return Question(
             title="This is credible",
             words="The sensor or its gateway wants mending. It ends by itself when data comes back."
             if is_silence
             else "A prediction is made from it, and maybe a task.",
             submit="It is credible",
+            do=_settling(anomaly, request, is_credible=True),
         )
-        return self._settle(request, object_id, question, is_credible=True)
 
-    @action(description="False", url_path="false", permissions=["settle"], icon="close")
-    def settle_as_false(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        question = Question(
+    @asks_first("False", url_path="false", permission="settle", icon="close", refusals=(AlreadySettled,))
+    def settle_as_false(self, request: HttpRequest, anomaly: Anomaly) -> Question:
+        return Question(
             title="This is false",
             words="Nothing follows from it. It stays here, with your name.",
             submit="It is false",
+            do=_settling(anomaly, request, is_credible=False),
         )
-        return self._settle(request, object_id, question, is_credible=False)
 
-    def _settle(
-        self, request: HttpRequest, object_id: str, question: Question, *, is_credible: bool
-    ) -> HttpResponse:
-        anomaly = self.own_row(request, object_id)
 
-        def do(form: object) -> str:
-            settle_anomaly(anomaly=anomaly, is_credible=is_credible, user=request.user)
-            return "Settled. Your decision is kept with its reasons."
+def _settling(anomaly: Anomaly, request: HttpRequest, *, is_credible: bool) -> Callable[[object], str]:
+    def do(form: object) -> str:
+        settle_anomaly(anomaly=anomaly, is_credible=is_credible, user=request.user)
+        return "Settled. Your decision is kept with its reasons."
 
-        return ask_and_do(self, request, anomaly, question=question, do=do, refusals=(AlreadySettled,))
+    return do
 
 
 @admin.register(ValidationRule)

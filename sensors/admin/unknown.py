@@ -5,16 +5,14 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import RelatedDropdownFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from sensors.admin.forms import ExistingSensorForm, NewSensorForm, SensorAliasForm
@@ -29,10 +27,12 @@ from sensors.services.rejecting import forget_unknown_sensor
 from sensors.unit_signs import with_unit
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedModelAdmin
-from smartmaint.accounts.scoped_admin.questions import Question, ask_and_do
+from smartmaint.accounts.scoped_admin.questions import Question, answers, asks_first
 
 REJECTED = "admin:sensors_rejectedreading_changelist"
 INBOX = "admin:sensors_unknownsensor_changelist"
+
+_verb = partial(asks_first, permission="assign", refusals=(AssignmentRefused,))
 
 
 @admin.register(UnknownSensor)
@@ -102,124 +102,58 @@ class UnknownSensorAdmin(ReadOnlyScopedModelAdmin):
         needless = {"new-sensor", "existing-sensor"} if unknown and unknown.is_known else {"store"}
         return [verb for verb in offered if verb.path.rsplit("/", 1)[-1] not in needless]
 
-    @action(
-        description="New sensor",
-        url_path="new-sensor",
-        permissions=["assign"],
-        icon="add",
-        variant=ActionVariant.PRIMARY,
-    )
-    def assign_to_new(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        unknown = self.own_row(request, object_id)
-        form = NewSensorForm(_answers(request), instance=suggest_sensor(unknown))
-        question = Question(
+    @_verb("New sensor", url_path="new-sensor", icon="add", variant=ActionVariant.PRIMARY)
+    def assign_to_new(self, request: HttpRequest, unknown: UnknownSensor) -> Question:
+        return Question(
             title=f"Make a sensor of {unknown.key}",
             words="The unit, the quantity and the interval are guessed from what came. "
             "With a key of your own, its readings go on coming under this one as well.",
             submit="Make it",
+            form=NewSensorForm(answers(request), instance=suggest_sensor(unknown)),
+            **_assigning(unknown, request, lambda form: form.instance),
         )
-        return self._assign(request, unknown, question, form, lambda form: form.instance)
 
-    @action(
-        description="Existing sensor",
-        url_path="existing-sensor",
-        permissions=["assign"],
-        icon="link",
-    )
-    def assign_to_existing(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        unknown = self.own_row(request, object_id)
-        form = ExistingSensorForm(_answers(request), organization=request.organization)
-        question = Question(
+    @_verb("Existing sensor", url_path="existing-sensor", icon="link")
+    def assign_to_existing(self, request: HttpRequest, unknown: UnknownSensor) -> Question:
+        return Question(
             title=f"Whose key is {unknown.key}?",
             words="It becomes another name of that sensor: readings under both are its own.",
             submit="Assign it",
+            form=ExistingSensorForm(answers(request), organization=request.organization),
+            **_assigning(unknown, request, lambda form: form.cleaned_data["sensor"]),
         )
-        return self._assign(request, unknown, question, form, lambda form: form.cleaned_data["sensor"])
 
-    @action(
-        description="Store its readings",
-        url_path="store",
-        permissions=["assign"],
-        icon="check",
-        variant=ActionVariant.PRIMARY,
-    )
-    def store_kept(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        unknown = self.own_row(request, object_id)
+    @_verb("Store its readings", url_path="store", icon="check", variant=ActionVariant.PRIMARY)
+    def store_kept(self, request: HttpRequest, unknown: UnknownSensor) -> Question:
         sensor = sensor_of(unknown)
-        question = Question(
+
+        def known(form: object) -> Sensor:
+            if sensor is None:
+                raise AssignmentRefused("No sensor has this key yet: make one, or say whose it is.")
+            return sensor
+
+        return Question(
             title=f"Store the readings of {unknown.key}",
             words=f"They belong to {sensor} of {sensor.equipment}."
             if sensor
             else "No sensor has this key yet.",
             submit="Store them",
+            **_assigning(unknown, request, known),
         )
 
-        def known(form: forms.Form) -> Sensor:
-            if sensor is None:
-                raise AssignmentRefused("No sensor has this key yet: make one, or say whose it is.")
-            return sensor
+    @_verb("Forget", url_path="forget", icon="delete", variant=ActionVariant.DANGER)
+    def forget(self, request: HttpRequest, unknown: UnknownSensor) -> Question:
+        def do(form: object) -> str:
+            return f"Forgotten, with {forget_unknown_sensor(unknown):,} kept readings."
 
-        return self._assign(request, unknown, question, forms.Form(_answers(request)), known)
-
-    def _assign(
-        self,
-        request: HttpRequest,
-        unknown: UnknownSensor,
-        question: Question,
-        form: forms.Form,
-        chosen: Callable[[Any], Sensor],
-    ) -> HttpResponse:
-        next_page = reverse(INBOX)
-
-        def do(form: forms.Form) -> str:
-            nonlocal next_page
-            sensor = chosen(form)
-            report = assign_unknown_sensor(unknown=unknown, sensor=sensor, by=request.user)
-            if report is None or report.refused:
-                next_page = kept_page(unknown)
-            if report is None:
-                return f"{unknown.key} is {sensor} now. Many of its readings wait: store them from here."
-            return f"{unknown.key} is {sensor} now. {report}"
-
-        return self._ask(request, unknown, question, form, do, lambda: next_page)
-
-    @action(
-        description="Forget",
-        url_path="forget",
-        permissions=["assign"],
-        icon="delete",
-        variant=ActionVariant.DANGER,
-    )
-    def forget(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        unknown = self.own_row(request, object_id)
-        question = Question(
+        return Question(
             title=f"Forget {unknown.key}",
             words=f"{unknown.kept_count:,} kept readings are deleted. When more come, it is listed again.",
             submit="Forget it",
             is_dangerous=True,
+            do=do,
+            next_page=partial(reverse, INBOX),
         )
-
-        def do(form: forms.Form) -> str:
-            return f"Forgotten, with {forget_unknown_sensor(unknown):,} kept readings."
-
-        return self._ask(
-            request, unknown, question, forms.Form(_answers(request)), do, partial(reverse, INBOX)
-        )
-
-    def _ask(
-        self,
-        request: HttpRequest,
-        unknown: UnknownSensor,
-        question: Question,
-        form: forms.Form,
-        do: Callable[[forms.Form], str],
-        next_page: Callable[[], str],
-    ) -> HttpResponse:
-        """Ask, and go on to another page: that of the line is gone with it."""
-        answer = ask_and_do(
-            self, request, unknown, question=question, do=do, refusals=(AssignmentRefused,), form=form
-        )
-        return redirect(next_page()) if answer.status_code == 302 else answer
 
     @admin.action(description="Forget, with what is kept for them", permissions=["assign"])
     def forget_selected(self, request: HttpRequest, queryset: QuerySet[UnknownSensor]) -> None:
@@ -246,5 +180,20 @@ def kept_page(unknown: UnknownSensor) -> str:
     return f"{reverse(REJECTED)}?{urlencode({'state': 'waiting', 'sensor_key': unknown.key})}"
 
 
-def _answers(request: HttpRequest) -> Any:
-    return request.POST if request.method == "POST" else None
+def _assigning(
+    unknown: UnknownSensor, request: HttpRequest, chosen: Callable[[Any], Sensor]
+) -> dict[str, Callable]:
+    """How a question gives a key its sensor, and where it goes on: the page of the line is gone with it."""
+    next_page = reverse(INBOX)
+
+    def do(form: object) -> str:
+        nonlocal next_page
+        sensor = chosen(form)
+        report = assign_unknown_sensor(unknown=unknown, sensor=sensor, by=request.user)
+        if report is None or report.refused:
+            next_page = kept_page(unknown)
+        if report is None:
+            return f"{unknown.key} is {sensor} now. Many of its readings wait: store them from here."
+        return f"{unknown.key} is {sensor} now. {report}"
+
+    return {"do": do, "next_page": lambda: next_page}

@@ -2,52 +2,89 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.options import ModelAdmin
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from unfold.decorators import action
+from unfold.enums import ActionVariant
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked before something is done: a sentence or a form, and the words of the button."""
+    """What is asked before something is done: a sentence or a form, and the words of the button.
+
+    `do` takes the valid form and returns the words of success. `form` is asked for with `answers(request)`, and is
+    empty by default; `next_page` says where to go when it is done, by default back to the row's page.
+    """
 
     title: str
     submit: str
+    do: Callable[[Any], str]
     words: str = ""
     is_dangerous: bool = False
+    form: forms.BaseForm | None = None
+    next_page: Callable[[], str] | None = None
 
 
-def ask_and_do(
+def asks_first(
+    description: str,
+    *,
+    url_path: str,
+    permission: str,
+    icon: str,
+    refusals: tuple[type[Exception], ...],
+    variant: ActionVariant = ActionVariant.DEFAULT,
+) -> Callable[[Callable[[Any, HttpRequest, Any], Question]], Any]:
+    """Make a button for `actions_detail` of a method that takes the request and the own row and returns a Question.
+
+    A foreign row is a 404. What `do` refuses with one of `refusals` is shown with what was typed.
+    """
+
+    def decorate(method: Callable[[Any, HttpRequest, Any], Question]) -> Any:
+        @action(
+            description=description, url_path=url_path, permissions=[permission], icon=icon, variant=variant
+        )
+        @wraps(method)
+        def button(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+            row = model_admin.own_row(request, object_id)
+            return _ask_and_do(model_admin, request, row, method(model_admin, request, row), refusals)
+
+        return button
+
+    return decorate
+
+
+def answers(request: HttpRequest) -> QueryDict | None:
+    """What was filled in, for the form of a question; None while it is asked."""
+    return request.POST if request.method == "POST" else None
+
+
+def _ask_and_do(
     model_admin: ModelAdmin,
     request: HttpRequest,
     row: Model,
-    *,
     question: Question,
-    do: Callable[[forms.Form], str],
     refusals: tuple[type[Exception], ...],
-    form: forms.Form | None = None,
 ) -> HttpResponse:
-    """Show the question; once it is answered, do it and go back to the row's page.
-
-    `do` takes the valid form and returns the words of success. A refusal is shown with what was typed, so that
-    nothing is lost.
-    """
-    if form is None:
-        form = forms.Form(request.POST if request.method == "POST" else None)
+    form = question.form if question.form is not None else forms.Form(answers(request))
+    # The row may be gone when it is done.
+    page_of_row = page_of(model_admin, row)
     if request.method == "POST" and form.is_valid():
         try:
-            done = do(form)
+            done = question.do(form)
         except refusals as refusal:
             form.add_error(None, str(refusal))
         else:
             model_admin.message_user(request, done, messages.SUCCESS)
-            return redirect(page_of(model_admin, row))
+            return redirect(question.next_page() if question.next_page else page_of_row)
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -55,7 +92,7 @@ def ask_and_do(
         "title": question.title,
         "question": question,
         "form": form,
-        "page_of_row": page_of(model_admin, row),
+        "page_of_row": page_of_row,
     }
     return TemplateResponse(request, "admin/question.html", context)
 
