@@ -18,14 +18,11 @@ from sensors.ingest.checks import (
 from sensors.ingest.fields import LARGEST
 from sensors.ingest.parsed import ParsedReadings, Refusal
 from sensors.ingest.units import UnitMismatch, UnknownUnit, convert
-from sensors.models import IngestPolicy
 from sensors.services.retention import window_past_us
 from sensors.storage.arrays import text_array
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization
 from smartmaint.prepared import PreparedStatement
-
-USUAL_RETENTION_DAYS: int = IngestPolicy._meta.get_field("retention_days").default
 
 
 class Checked(NamedTuple):
@@ -56,14 +53,14 @@ class _Known(NamedTuple):
 _KNOWN = """
     SELECT wanted.key, sensor.id, sensor.unit, sensor.physical_min, sensor.physical_max, sensor.equipment_id,
            EXISTS (SELECT FROM equipment_keyrestriction WHERE api_key_id = {{2}}),
-           coalesce((SELECT retention_days FROM sensors_ingestpolicy WHERE organization_id = {{1}}), {{3}})
+           (SELECT retention_days FROM sensors_ingestpolicy WHERE organization_id = {{1}})
     FROM unnest({{0}}) AS wanted(key) CROSS JOIN LATERAL ({lookup} LIMIT 1) sensor
     WHERE sensor.is_active
 """
 _BY_KEY = PreparedStatement(
     "sensors_by_key",
     _KNOWN.format(lookup="SELECT * FROM sensors_sensor WHERE organization_id = {1} AND key = wanted.key"),
-    types=["text[]", "bigint", "bigint", "integer"],
+    types=["text[]", "bigint", "bigint"],
 )
 _BY_ALIAS = PreparedStatement(
     "sensors_by_alias",
@@ -71,7 +68,7 @@ _BY_ALIAS = PreparedStatement(
         lookup="SELECT sensor.* FROM sensors_sensoralias alias JOIN sensors_sensor sensor ON sensor.id = sensor_id "
         "WHERE alias.organization_id = {1} AND alias.key = wanted.key"
     ),
-    types=["text[]", "bigint", "bigint", "integer"],
+    types=["text[]", "bigint", "bigint"],
 )
 
 
@@ -189,7 +186,7 @@ class _Check:
 
 def _sensors(organization: Organization, keys: list[str], api_key: ApiKey | None) -> list[_Known | None]:
     """The active sensor of each key, by its own key or else by an alias; None where there is none."""
-    others = (organization.pk, api_key and api_key.pk, USUAL_RETENTION_DAYS)
+    others = (organization.pk, api_key and api_key.pk)
     with connection.cursor() as cursor:
         _BY_KEY.execute(cursor, text_array(keys), *others)
         known = {row[0]: _Known(*row) for row in cursor.fetchall()}

@@ -110,7 +110,7 @@ def keep_rejected(
     kept. Readings of unknown sensors are held where the policy says so, and never go; those that find no room are
     refused with `inbox_full`. Belongs into the transaction of the ingest, as its last lock.
     """
-    policy = IngestPolicy.objects.filter(organization=organization).first() or IngestPolicy()
+    policy = IngestPolicy.objects.get(organization=organization)
     sender = Sender(organization.pk, api_key.pk if api_key else None)
     lock_rejected(*sender)
     fields = _fields(parsed, refusals)

@@ -13,7 +13,6 @@ from sensors.ingest.checks import DAY_US, DEFAULT_WINDOW_PAST_US
 from sensors.models import Anomaly, IngestPolicy, ReadingBatch, RefusedRequests, RejectedReading
 from sensors.storage.kinds import kind
 from smartmaint import clock
-from smartmaint.accounts.models import Organization
 
 COMPRESSED_AFTER = timedelta(days=14)
 HOURLY_ROLLUPS_KEPT = timedelta(days=5 * 365)
@@ -86,13 +85,15 @@ def drop_old_readings(*, budget_seconds: float) -> Dropped:
     return dropped
 
 
+def longest_retention() -> timedelta | None:
+    """How long the organisation that keeps its readings longest keeps them; None without organisations."""
+    return max(_retentions().values(), default=None)
+
+
 def _retentions() -> dict[int, timedelta]:
     """How long each organisation keeps its readings."""
-    chosen = dict(IngestPolicy.objects.values_list("organization_id", "retention_days"))
-    usual = IngestPolicy().retention_days
-    return {
-        pk: timedelta(days=chosen.get(pk, usual)) for pk in Organization.objects.values_list("pk", flat=True)
-    }
+    chosen = IngestPolicy.objects.values_list("organization_id", "retention_days")
+    return {organization_id: timedelta(days=days) for organization_id, days in chosen}
 
 
 def _day_before(age: timedelta) -> datetime:

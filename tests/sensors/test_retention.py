@@ -127,13 +127,21 @@ def test_one_organisation_alone_loses_whole_parts_only(organization, sensor):
     assert moments(sensor) == [NOW - 401 * DAY]
 
 
-def test_an_organisation_without_a_policy_keeps_its_readings_for_the_usual_time(
-    organization, other_organization, sensor
-):
-    IngestPolicy.objects.all().delete()
-    store(sensor, NOW - 729 * DAY)
-    drop()
-    assert moments(sensor) == [NOW - 729 * DAY]
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda organization: IngestPolicy.objects.filter(organization=organization).delete(),
+        lambda organization: Organization.objects.create(name="Made by hand", slug="hand"),
+    ],
+)
+def test_an_organisation_always_has_its_policy(organization, change):
+    @transaction.atomic
+    def commit() -> None:
+        change(organization)
+        connection.check_constraints()
+
+    with pytest.raises(IntegrityError, match="has no ingest policy"):
+        commit()
 
 
 def test_sensors_that_are_switched_off_are_cleared_too(organization, other_organization, sensor):
