@@ -1,12 +1,13 @@
 """What comes with the keys of integrators: an overview of all, a page for each, and what each is allowed to send."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Field, QuerySet
+from django.forms import BaseModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -16,6 +17,7 @@ from django.utils.timezone import localtime
 from unfold.decorators import display
 
 from sensors.models import KeyAllowance, KeyUsage
+from sensors.services.allowances import USUAL, require_allowed_rates, usual_rate
 from sensors.services.metering import read_quotas
 from sensors.services.usage import (
     WINDOWS,
@@ -31,10 +33,11 @@ from sensors.services.usage import (
 )
 from smartmaint import clock
 from smartmaint.accounts.admin import ApiKeyAdmin
-from smartmaint.accounts.models import ApiKey, Role
-from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedHistoryAdmin
+from smartmaint.accounts.models import ApiKey, Role, User
+from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedHistoryAdmin, ScopedModelForm
 
 NO_READINGS = "no data"
+TOOK_TOO_LONG = "took too long"
 KEY_BADGES = {"in force": "success", "expired": "warning", "disabled": "danger"}
 
 
@@ -46,8 +49,9 @@ class KeyUsageList(ChangeList):
         self.result_list = list(self.result_list)
         try:
             figures = read_overview(api_key.pk for api_key in self.result_list)
-        except TooMuchToRead:
+        except TooMuchToRead as error:
             figures = {}
+            messages.warning(request, f"{error} A single key may still be looked at, for an hour.")
         for api_key in self.result_list:
             api_key.overview = figures.get(api_key.pk)
 
@@ -74,7 +78,9 @@ class KeyUsageAdmin(ReadOnlyScopedModelAdmin):
     @admin.display(description="last readings")
     def last_readings(self, api_key: KeyUsage) -> str:
         overview = self._overview(api_key)
-        return localize(localtime(overview.last_at)) if overview and overview.last_at else NO_READINGS
+        if overview is None:
+            return TOOK_TOO_LONG
+        return localize(localtime(overview.last_at)) if overview.last_at else NO_READINGS
 
     @admin.display(description="requests in 24 h")
     def requests(self, api_key: KeyUsage) -> str:
@@ -87,7 +93,9 @@ class KeyUsageAdmin(ReadOnlyScopedModelAdmin):
     @admin.display(description="rejected")
     def rejected(self, api_key: KeyUsage) -> str:
         overview = self._overview(api_key)
-        if overview is None or not overview.readings:
+        if overview is None:
+            return TOOK_TOO_LONG
+        if not overview.readings:
             return NO_READINGS
         share = overview.rejected / overview.readings
         return f"{overview.rejected:,} ({share:.1%})" if overview.rejected else "0"
@@ -95,7 +103,7 @@ class KeyUsageAdmin(ReadOnlyScopedModelAdmin):
     @admin.display(description="median lag")
     def lag(self, api_key: KeyUsage) -> str:
         overview = self._overview(api_key)
-        return NO_READINGS if overview is None else seconds_in_words(overview.lag_s)
+        return TOOK_TOO_LONG if overview is None else seconds_in_words(overview.lag_s)
 
     def _overview(self, api_key: KeyUsage) -> Overview | None:
         """None where there was too much to add up."""
@@ -103,7 +111,7 @@ class KeyUsageAdmin(ReadOnlyScopedModelAdmin):
 
     def _count(self, api_key: KeyUsage, name: str) -> str:
         overview = self._overview(api_key)
-        return "too many to count" if overview is None else f"{getattr(overview, name):,}"
+        return TOOK_TOO_LONG if overview is None else f"{getattr(overview, name):,}"
 
     def change_view(
         self,
@@ -200,10 +208,23 @@ def seconds_in_words(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if size >= 1 else f"{seconds * 1_000:.0f} ms"
 
 
+class KeyAllowanceForm(ScopedModelForm):
+    """`user` is who fills it in: what they may allow hangs on that."""
+
+    user: ClassVar[User]
+
+    def clean(self) -> dict[str, Any]:
+        told = super().clean()
+        allowance = KeyAllowance(pk=self.instance.pk, **{name: told.get(name) for name in USUAL})
+        require_allowed_rates(allowance, by=self.user)
+        return told
+
+
 @admin.register(KeyAllowance)
 class KeyAllowanceAdmin(ScopedHistoryAdmin):
     """What single keys may send; a key without an allowance may send what is usual."""
 
+    form = KeyAllowanceForm
     view_role = add_role = change_role = delete_role = Role.ADMIN
     empty_words = "Every key may send what is usual."
     list_display = ["api_key", "requests", "readings"]
@@ -216,21 +237,27 @@ class KeyAllowanceAdmin(ScopedHistoryAdmin):
 
     @admin.display(description="requests a second", ordering="requests_per_s")
     def requests(self, allowance: KeyAllowance) -> str:
-        return _rate(allowance.requests_per_s, settings.INGEST_REQUESTS_PER_S)
+        return _rate(allowance.requests_per_s, usual_rate("requests_per_s"))
 
     @admin.display(description="readings a second", ordering="readings_per_s")
     def readings(self, allowance: KeyAllowance) -> str:
-        return _rate(allowance.readings_per_s, settings.INGEST_READINGS_PER_S)
+        return _rate(allowance.readings_per_s, usual_rate("readings_per_s"))
+
+    def get_form(
+        self, request: HttpRequest, obj: KeyAllowance | None = None, change: bool = False, **kwargs: Any
+    ) -> type[BaseModelForm]:
+        form_class = super().get_form(request, obj, change=change, **kwargs)
+        form_class.user = request.user
+        return form_class
 
     def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
-        """Say what holds where nothing is written."""
+        """Say what holds where nothing is written, and how much may be."""
         form_field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        usual = {
-            "requests_per_s": settings.INGEST_REQUESTS_PER_S,
-            "readings_per_s": settings.INGEST_READINGS_PER_S,
-        }
-        if form_field is not None and db_field.name in usual:
-            form_field.help_text = f"Empty: {_rate(None, usual[db_field.name])}."
+        if form_field is not None and db_field.name in USUAL:
+            usual = usual_rate(db_field.name)
+            form_field.help_text = f"Empty: {_rate(None, usual)}."
+            if usual and not request.user.is_superuser:
+                form_field.help_text += " More than the usual is the operator's to give."
         return form_field
 
 

@@ -288,6 +288,17 @@ class TestPages:
         for words in ("gateway", "old script", "disabled", "2,000", "1 (0.1%)", "250 ms", "no data"):
             assert words in page, words
 
+    @pytest.mark.django_db(transaction=True)
+    def test_the_list_says_when_it_took_too_long(self, api_key, manager_client, monkeypatch):
+        receive(api_key)
+        slow = "SELECT unnest(%(keys)s::bigint[]), NULL, 0, 0, 0, pg_sleep(60), %(begin)s"
+        monkeypatch.setattr(usage, "_OVERVIEW", slow)
+        monkeypatch.setattr(usage, "LONGEST_READ_S", 0.01)
+        page = manager_client.get("/admin/sensors/keyusage/").content.decode()
+        assert page.count("took too long") == 5
+        assert "It would take longer than 0.01 s to add this up." in page
+        assert "no data" not in page
+
     def test_only_managers_of_the_organisation_see_it(
         self, api_key, viewer_client, technician_client, outsider_client, org_admin_client
     ):
@@ -364,3 +375,59 @@ class TestAllowances:
         for page in ("/admin/accounts/apikey/", f"/admin/accounts/apikey/{api_key.pk}/change/"):
             answer = org_admin_client.get(page).content.decode()
             assert f"/admin/sensors/keyusage/{api_key.pk}/change/" in answer
+
+
+class TestWhoMayAllowHowMuch:
+    """An organisation's admin lowers limits; more than the usual is the operator's to give."""
+
+    ADD = "/admin/sensors/keyallowance/add/"
+
+    @pytest.fixture(autouse=True)
+    def usual(self, settings) -> None:
+        settings.INGEST_REQUESTS_PER_S, settings.INGEST_READINGS_PER_S = 100, 0
+
+    def fill_in(self, client, api_key, requests: object, readings: object = "") -> str:
+        allowance = KeyAllowance.objects.filter(api_key=api_key).first()
+        address = f"/admin/sensors/keyallowance/{allowance.pk}/change/" if allowance else self.ADD
+        told = {"api_key": api_key.pk, "requests_per_s": requests, "readings_per_s": readings}
+        return client.post(address, told, follow=True).content.decode()
+
+    def rates(self) -> tuple[float | None, float | None]:
+        return KeyAllowance.objects.values_list("requests_per_s", "readings_per_s").get()
+
+    def test_an_admin_may_give_what_is_usual_or_less(self, api_key, org_admin_client):
+        self.fill_in(org_admin_client, api_key, 100)
+        assert self.rates() == (100, None)
+        self.fill_in(org_admin_client, api_key, 7)
+        assert self.rates() == (7, None)
+
+    def test_an_admin_may_not_give_more(self, api_key, org_admin_client):
+        page = self.fill_in(org_admin_client, api_key, 101)
+        assert "At most 100: more is the operator&#x27;s to give." in page
+        assert not KeyAllowance.objects.exists()
+
+    def test_where_nothing_is_usual_any_number_is(self, api_key, org_admin_client):
+        self.fill_in(org_admin_client, api_key, "", 10_000_000)
+        assert self.rates() == (None, 10_000_000)
+
+    def test_the_operator_may_and_an_admin_may_keep_or_lower_it(
+        self, api_key, organization, operator_client, org_admin_client
+    ):
+        operator_client.post("/switch-organization/", {"organization": organization.pk})
+        self.fill_in(operator_client, api_key, 5_000)
+        assert self.rates() == (5_000, None)
+        self.fill_in(org_admin_client, api_key, 5_000, 3)
+        assert self.rates() == (5_000, 3)
+        self.fill_in(org_admin_client, api_key, 400)
+        assert "At most 400" in self.fill_in(org_admin_client, api_key, 5_000)
+        assert self.rates() == (400, None)
+
+    def test_an_earlier_version_does_not_bring_it_back(self, api_key, org_admin_client):
+        allowance = KeyAllowance.objects.create(
+            organization=api_key.organization, api_key=api_key, requests_per_s=5_000
+        )
+        earlier = allowance.history.get()
+        self.fill_in(org_admin_client, api_key, 50)
+        address = f"/admin/sensors/keyallowance/{allowance.pk}/history/{earlier.pk}/"
+        org_admin_client.post(address, {"requests_per_s": 5_000, "readings_per_s": ""})
+        assert self.rates() == (50, None)
