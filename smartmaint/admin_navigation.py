@@ -106,6 +106,7 @@ def _service() -> Item:
         "Service",
         _list("Organisations", "domain", "accounts_organization"),
         _list("Users", "person", "accounts_user"),
+        _item("Storage of readings", "database", reverse("admin:sensors_storage")),
         _list("Runs of agents", "smart_toy", "smartmaint_agentrun"),
         _list("Schedule of agents", "schedule", "django_celery_beat_periodictask"),
         _list("Failed log-ins", "login", "axes_accessattempt"),

@@ -1,9 +1,13 @@
 """Receipts of what came in."""
 
+from functools import partial
+
 from django.contrib import admin
+from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from sensors.admin.storage import storage_page
 from sensors.models import ReadingBatch, Sensor
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, WorkQueueAdmin
@@ -41,6 +45,10 @@ class ReadingBatchAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
         "detection",
         "last_error",
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(partial(storage_page, model_admin=self))
+        return [path("storage/", page, name="sensors_storage"), *super().get_urls()]
 
     @admin.display(description="sent by", ordering="api_key")
     def sender(self, batch: ReadingBatch) -> str:

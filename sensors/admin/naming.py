@@ -26,7 +26,11 @@ class SensorNamingAdmin(ScopedHistoryAdmin):
 
     view_role = add_role = change_role = delete_role = Role.ADMIN
     form = SensorNamingForm
-    empty_words = "The readings of every key are named by measurement, values of the tags, and field."
+    empty_words = (
+        "Line protocol and MQTT name no sensor. With every key the point pump,site=north,machine=p-7 vibration=4.2 "
+        "is a reading of pump/p-7/north/vibration: measurement, values of the tags, field. "
+        "Where sensors are called otherwise, give the key a naming of its own."
+    )
     list_display = ["api_key", "template", "text_fields"]
     list_select_related = ["api_key", "organization"]
     search_fields = ["api_key__name", "api_key__prefix", "template"]

@@ -74,7 +74,9 @@ class IngestPolicy(OrganizationOwned):
 class KeyAllowance(OrganizationOwned):
     """How much a key may send; without one the settings INGEST_REQUESTS_PER_S and INGEST_READINGS_PER_S hold."""
 
-    api_key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, related_name="allowance")
+    api_key = models.OneToOneField(
+        ApiKey, on_delete=models.CASCADE, related_name="allowance", verbose_name="API key"
+    )
     requests_per_s = models.FloatField(
         "requests a second", null=True, blank=True, validators=[MinValueValidator(0.01)]
     )
@@ -85,6 +87,7 @@ class KeyAllowance(OrganizationOwned):
     history = HistoricalRecords()
 
     class Meta:
+        verbose_name_plural = "how much keys may send"
         constraints = [
             models.CheckConstraint(
                 condition=Q(requests_per_s__isnull=True) | Q(requests_per_s__gt=0),
@@ -150,17 +153,28 @@ class SensorNaming(OrganizationOwned):
         REFUSE = "refuse", "refuse them"
         IGNORE = "ignore", "leave them out"
 
-    api_key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, related_name="naming")
-    template = models.CharField(
-        max_length=300,
-        help_text="Tags, {measurement} and {field} in braces, such as {site}/{machine}/{field}.",
+    api_key = models.OneToOneField(
+        ApiKey, on_delete=models.CASCADE, related_name="naming", verbose_name="API key"
     )
-    text_fields = models.CharField(max_length=10, choices=TextFields, default=TextFields.REFUSE)
+    template = models.CharField(
+        "key of the sensor",
+        max_length=300,
+        help_text="Tags, {measurement} and {field} in braces. With {site}/{machine}/{field} the point "
+        "pump,site=north,machine=p-7 vibration=4.2 is a reading of north/p-7/vibration.",
+    )
+    text_fields = models.CharField(
+        "values that are text",
+        max_length=10,
+        choices=TextFields,
+        default=TextFields.REFUSE,
+        help_text='Such as status="ok": they are no readings.',
+    )
 
     history = HistoricalRecords()
 
     class Meta:
-        verbose_name = "sensor naming"
+        verbose_name = "naming of readings"
+        verbose_name_plural = "how readings are named"
         constraints = [SameOrganization(field="api_key", name="sensornaming_same_organization")]
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ from sensors.ingest.parsed import from_columns
 from sensors.models import KeyAllowance, SensorAlias, SensorNaming
 from sensors.services.ingest import ingest_readings
 from sensors.storage import microseconds
+from sensors.storage.kinds import kind
 from smartmaint import clock
 from smartmaint.accounts.scoped_admin import ScopedModelAdmin
 from smartmaint.accounts.services import issue_api_key
@@ -170,3 +171,12 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_few(organization, org_a
         more_of_everything(organization, name)
     many = {address: queries_of(org_admin_client, address) for address in lists}
     assert many == few
+
+
+def test_the_operator_alone_sees_where_readings_stand(story, operator_client, org_admin_client):
+    page = operator_client.get("/admin/sensors/readingbatch/storage/").content.decode()
+    for words in ("Storage of readings", "months", "compression", "730 days", kind().facts().name):
+        assert words in page, words
+    assert "/admin/sensors/readingbatch/storage/" in operator_client.get("/admin/").content.decode()
+    assert org_admin_client.get("/admin/sensors/readingbatch/storage/").status_code == 403
+    assert operator_client.post("/admin/sensors/readingbatch/storage/").status_code == 405

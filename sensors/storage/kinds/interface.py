@@ -20,6 +20,7 @@ class Facts:
     """From where on there is room: the beginning of the oldest part."""
     newest_at: datetime | None
     """Until where: the end of the newest one."""
+    can_compress: bool = False
     compressed_parts: int = 0
     saved: int = 0
     """By how much compression made its parts smaller."""

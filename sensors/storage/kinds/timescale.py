@@ -13,7 +13,8 @@ log = structlog.get_logger(__name__)
 
 _CHUNKS = f"""
     SELECT count(*), min(range_start), max(range_end), count(*) FILTER (WHERE is_compressed),
-           (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), hypertable_size('{TABLE}')
+           (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), hypertable_size('{TABLE}'),
+           current_setting('timescaledb.license') = 'timescale'
     FROM timescaledb_information.chunks
     WHERE hypertable_schema = current_schema() AND hypertable_name = '{TABLE}'
 """
@@ -73,7 +74,7 @@ class Hypertable:
     def facts(self) -> Facts:
         with connection.cursor() as cursor:
             cursor.execute(_CHUNKS)
-            parts, oldest_at, newest_at, compressed, version, size = cursor.fetchone()
+            parts, oldest_at, newest_at, compressed, version, size, can_compress = cursor.fetchone()
             saved = 0
             if compressed:
                 cursor.execute(_SAVED)
@@ -84,6 +85,7 @@ class Hypertable:
             size=int(size or 0),
             oldest_at=oldest_at,
             newest_at=newest_at,
+            can_compress=can_compress,
             compressed_parts=compressed,
             saved=int(saved),
         )
