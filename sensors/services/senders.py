@@ -14,22 +14,32 @@ from smartmaint.accounts.models import ApiKey
 
 REQUESTS_LOOKED_AT = 500
 # A request's receipt is written just after its readings.
-RECEIPT_WITHIN = timedelta(minutes=1)
+RECEIPT_WITHIN = timedelta(seconds=10)
 IN_USE = timedelta(days=1)
 
+# Each receipt is unpacked once, however many of its sensors are asked for.
 _WHO_SENT = """
-    WITH sent AS MATERIALIZED (
-        SELECT silent.sensor_id, batch.api_key_id
+    WITH silent AS MATERIALIZED (
+        SELECT silent.sensor_id, silent.received_at, sensor.organization_id
         FROM unnest(%(sensors)s::bigint[], %(received_at)s::timestamptz[]) AS silent (sensor_id, received_at)
         JOIN sensors_sensor sensor ON sensor.id = silent.sensor_id
-        CROSS JOIN LATERAL (
-            SELECT api_key_id FROM sensors_readingbatch
-            WHERE received_at BETWEEN silent.received_at AND silent.received_at + %(within)s
-              AND organization_id = sensor.organization_id AND NOT is_historical
-              AND sensor_ids @> ARRAY[silent.sensor_id]
-            ORDER BY received_at, id LIMIT 1
-        ) batch
-        WHERE batch.api_key_id IS NOT NULL
+    ),
+    span AS MATERIALIZED (
+        SELECT organization_id, unnest(range_agg(tstzrange(received_at, received_at + %(within)s, '[]'))) AS span
+        FROM silent GROUP BY organization_id
+    ),
+    brought AS MATERIALIZED (
+        SELECT batch.id, batch.api_key_id, batch.received_at, sensor_id
+        FROM span
+        JOIN sensors_readingbatch batch ON batch.received_at BETWEEN lower(span.span) AND upper(span.span)
+            AND batch.organization_id = span.organization_id AND NOT batch.is_historical
+        CROSS JOIN LATERAL unnest(batch.sensor_ids) AS brought (sensor_id)
+    ),
+    sent AS MATERIALIZED (
+        SELECT DISTINCT ON (silent.sensor_id) silent.sensor_id, brought.api_key_id
+        FROM silent JOIN brought USING (sensor_id)
+        WHERE brought.received_at BETWEEN silent.received_at AND silent.received_at + %(within)s
+        ORDER BY silent.sensor_id, brought.received_at, brought.id
     ),
     newest AS MATERIALIZED (
         SELECT api_key.id AS api_key_id, batch.received_at
