@@ -175,7 +175,7 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_few(organization, org_a
 
 def test_the_operator_alone_sees_where_readings_stand(story, operator_client, org_admin_client):
     page = operator_client.get("/admin/sensors/readingbatch/storage/").content.decode()
-    for words in ("Storage of readings", "months", "compression", "730 days", kind().facts().name):
+    for words in ("Storage of readings", "room for readings", "compression", "730 days", kind().facts().name):
         assert words in page, words
     assert "/admin/sensors/readingbatch/storage/" in operator_client.get("/admin/").content.decode()
     assert org_admin_client.get("/admin/sensors/readingbatch/storage/").status_code == 403
