@@ -9,8 +9,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 from django.db.backends.utils import CursorWrapper
+
+# What the driver cannot write as it stands; of all other columns the value itself is sent.
+CONVERTED = (models.JSONField, ArrayField)
 
 _known_to: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
@@ -54,6 +58,8 @@ class PreparedInsert:
         """Insert a new row as it is, and give it its key."""
         values = [
             field.get_db_prep_save(getattr(row, field.attname), connection=connection)
+            if isinstance(field, CONVERTED)
+            else getattr(row, field.attname)
             for field in self._fields
         ]
         with connection.cursor() as cursor:

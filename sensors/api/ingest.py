@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
+import structlog
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -24,9 +26,11 @@ from sensors.storage import microseconds
 from smartmaint import clock
 from smartmaint.accounts.api import CHALLENGE, authenticate_request, require_scope
 from smartmaint.accounts.models import ApiKey, Scope
-from smartmaint.problems import problem, problem_of
+from smartmaint.problems import DATABASE_AWAY, problem, problem_of
 
 ERRORS_SHOWN = 100
+
+log = structlog.get_logger(__name__)
 
 # The formats of POST /api/v1/readings by content type; JSON is what a body without one is taken for.
 FORMATS: dict[str, Any] = {
@@ -53,6 +57,12 @@ class IngestView(APIView, ABC):
     # Each request that is stored has its receipt: only those that fail are news.
     is_logged_when_taken = False
 
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
+        view = super().as_view(**initkwargs)
+        view.is_for_programs = True
+        return view
+
     def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         self.api_key: ApiKey | None = None
         try:
@@ -71,13 +81,20 @@ class IngestView(APIView, ABC):
             return self._count_and_refuse(_as_refused(response, error))
 
     def _count_and_refuse(self, refused: RefusedRequest) -> HttpResponse:
+        log.warning(
+            "readings_refused",
+            status=refused.status,
+            code=refused.code,
+            key=self.api_key and self.api_key.prefix,
+            path=self.request.path,
+        )
         if self.api_key is not None:
             metering.count_refused_request(self.api_key, refused.code)
         return self.refuse(refused)
 
     def authenticate(self, request: HttpRequest) -> None:
         """Find the key of the request, and see that it may post; raises DRF's exceptions."""
-        self.api_key = authenticate_request(request)
+        self.api_key = self._find_key(request)
         if self.api_key is not None:
             require_scope(self.api_key, self.required_scope)
         elif request.user.is_authenticated:
@@ -86,6 +103,17 @@ class IngestView(APIView, ABC):
             missing = NotAuthenticated("Send a key: Authorization: Bearer <key>.")
             missing.auth_header = CHALLENGE
             raise missing
+
+    def _find_key(self, request: HttpRequest) -> ApiKey | None:
+        # Looking for the key is the check of the connection; Django's own would be one more question each time.
+        connection.health_check_done = True
+        try:
+            return authenticate_request(request)
+        except DATABASE_AWAY:
+            if connection.in_atomic_block:
+                raise
+            connection.close()
+            return authenticate_request(request)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         return self.receive(request)

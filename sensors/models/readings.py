@@ -117,8 +117,15 @@ class ReadingBatchQuerySet(ScopedQuerySet, PendingWorkQuerySet):
 class ReadingBatch(OrganizationOwned, PendingWork):
     """One accepted request: its receipt, and its place in the queue of detection."""
 
+    # That the key is there is held with its organisation below: one look less for each request.
     api_key = models.ForeignKey(
-        ApiKey, null=True, blank=True, on_delete=models.SET_NULL, db_index=False, related_name="+"
+        ApiKey,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     received_at = models.DateTimeField(default=clock.now)
     is_historical = models.BooleanField(default=False)

@@ -29,31 +29,45 @@ _ROWS = """
 """
 _ROW_TYPES = ["bigint[]", "bigint[]", "float8[]", "smallint[]"]
 
-# Locked rows are read as they are now, not as they were when the statement began.
-_CLAIM = PreparedStatement(
-    "claim_sensors",
-    f"""
-    WITH newest AS ({_ROWS}),
+# Locks the sensors of `newest`, moves their latest readings forward, and tells what those were until then. Locked rows
+# are read as they are now, not as they were when the statement began.
+_CLAIMED = """
     known AS (
         SELECT sensor_id, ts, value, quality, is_historical FROM sensors_sensorlatest
-        WHERE sensor_id = ANY({{0}}) ORDER BY sensor_id FOR NO KEY UPDATE
+        WHERE sensor_id = ANY({0}) ORDER BY sensor_id FOR NO KEY UPDATE
     ),
     moved AS (
         UPDATE sensors_sensorlatest latest
-        SET ts = newest.ts, value = newest.value, quality = newest.quality, received_at = {{4}},
-            is_historical = {{5}} AND (newest.ts > known.ts OR known.is_historical)
+        SET ts = newest.ts, value = newest.value, quality = newest.quality, received_at = {4},
+            is_historical = {5} AND (newest.ts > known.ts OR known.is_historical)
         FROM newest JOIN known USING (sensor_id)
         WHERE latest.sensor_id = newest.sensor_id AND (
             newest.ts > known.ts
             OR newest.ts = known.ts AND (newest.value, newest.quality) IS DISTINCT FROM (known.value, known.quality)
         )
     )
+"""
+_LATEST_UNTIL_NOW = """
     SELECT sensor_id, CASE WHEN isfinite(ts) THEN (extract(epoch FROM ts) * 1000000)::bigint END FROM known
-    """,
-    types=[*_ROW_TYPES, "timestamptz", "boolean"],
+"""
+_CLAIM_TYPES = [*_ROW_TYPES, "timestamptz", "boolean"]
+_CLAIM = PreparedStatement(
+    "claim_sensors", f"WITH newest AS ({_ROWS}), {_CLAIMED} {_LATEST_UNTIL_NOW}", types=_CLAIM_TYPES
 )
-_INSERT = PreparedStatement(
-    "insert_readings", f"INSERT INTO sensors_reading {_COLUMNS} {_ROWS}", types=_ROW_TYPES
+# The same, and what is newer is stored at once: of a few readings, each statement costs more than its rows.
+_CLAIM_AND_APPEND = PreparedStatement(
+    "claim_sensors_and_append",
+    f"""
+    WITH given AS ({_ROWS}),
+    newest AS (SELECT DISTINCT ON (sensor_id) * FROM given ORDER BY sensor_id, ts DESC),
+    {_CLAIMED},
+    appended AS (
+        INSERT INTO sensors_reading {_COLUMNS}
+        SELECT given.* FROM given JOIN known USING (sensor_id) WHERE given.ts > known.ts
+    )
+    {_LATEST_UNTIL_NOW}
+    """,
+    types=_CLAIM_TYPES,
 )
 _PLACEHOLDERS = """
     INSERT INTO sensors_sensorlatest (sensor_id, organization_id, ts, value, quality, received_at, is_historical)
@@ -117,13 +131,15 @@ def store_readings(
     """
     if first_of:
         _prepare_first(first_of, organization_id=organization_id, received_at=received_at)
-    latest_us = _claim(rows, received_at=received_at, is_historical=is_historical)
+    is_few = is_latest_known and len(rows) < COPY_FROM_ROWS
+    latest_us = _claim(rows, received_at=received_at, is_historical=is_historical, and_append=is_few)
     is_newer = (rows.ts_us > latest_us) & is_latest_known
-    newer, others = rows[is_newer], rows[~is_newer]
-    if len(newer):
-        _append(newer)
-    inserted, updated = _upsert(others) if len(others) else (0, 0)
-    return len(newer) + inserted, updated
+    if is_newer.any() and not is_few:
+        with connection.cursor() as cursor:
+            _copy(cursor, "sensors_reading", rows[is_newer])
+    newer = int(np.count_nonzero(is_newer))
+    inserted, updated = (0, 0) if newer == len(rows) else _upsert(rows[~is_newer])
+    return newer + inserted, updated
 
 
 def lock_and_find_stored(
@@ -159,26 +175,26 @@ def _prepare_first(sensor_ids: Sequence[int], *, organization_id: int, received_
         cursor.execute(_PLACEHOLDERS, [organization_id, received_at, number_array(sensor_ids)])
 
 
-def _claim(rows: Rows, *, received_at: datetime, is_historical: bool) -> npt.NDArray[np.int64]:
-    """Lock the sensors of `rows` against other requests; return for each row its sensor's latest moment until now."""
+def _claim(
+    rows: Rows, *, received_at: datetime, is_historical: bool, and_append: bool
+) -> npt.NDArray[np.int64]:
+    """Lock the sensors of `rows` against other requests; return for each row its sensor's latest moment until now.
+
+    With `and_append` the rows that are newer than that are stored too.
+    """
     first, last = rows.boundaries()
     sensor_ids = rows.sensor_ids[first].tolist()
     with connection.cursor() as cursor:
-        _CLAIM.execute(cursor, *_literals(rows[last]), received_at, is_historical)
+        if and_append:
+            _CLAIM_AND_APPEND.execute(cursor, *_literals(rows), received_at, is_historical)
+        else:
+            _CLAIM.execute(cursor, *_literals(rows[last]), received_at, is_historical)
         known = dict(cursor.fetchall())
     if missing := [one for one in sensor_ids if one not in known]:
         raise FirstReadings(missing)
     nothing_yet = np.iinfo(np.int64).min
     latest = [nothing_yet if known[one] is None else known[one] for one in sensor_ids]
     return np.repeat(np.array(latest, dtype=np.int64), last - first + 1)
-
-
-def _append(rows: Rows) -> None:
-    with connection.cursor() as cursor:
-        if len(rows) < COPY_FROM_ROWS:
-            _INSERT.execute(cursor, *_literals(rows))
-        else:
-            _copy(cursor, "sensors_reading", rows)
 
 
 def _upsert(rows: Rows) -> tuple[int, int]:

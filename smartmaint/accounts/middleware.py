@@ -1,13 +1,36 @@
-"""Puts the organisation, the membership and the time zone of the person behind a request in place."""
+"""Lets programs with a key straight in, and puts the organisation and the time zone of people in place."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 
+from smartmaint.accounts.api import secret_in
 from smartmaint.accounts.models import Membership, Organization
 
 SESSION_KEY = "organization_id"
+
+
+class ProgramsFirstMiddleware:
+    """Hands a request with a key to its view at once, past what only people need, if the view `is_for_programs`.
+
+    Session, form token, messages, history and page policy cost as much as the rest of a small request. Whatever the
+    view does not answer by itself it must log by itself.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if secret_in(request) is not None:
+            try:
+                view, arguments, named = resolve(request.path_info)
+            except Resolver404:
+                return self.get_response(request)
+            if getattr(view, "is_for_programs", False):
+                return view(request, *arguments, **named)
+        return self.get_response(request)
 
 
 class OrganizationMiddleware:
