@@ -29,7 +29,10 @@ class ProgramsFirstMiddleware:
             except Resolver404:
                 return self.get_response(request)
             if getattr(view, "is_for_programs", False):
-                return view(request, *arguments, **named)
+                response = view(request, *arguments, **named)
+                # Without it the server would answer in chunks.
+                response.headers["Content-Length"] = str(len(response.content))
+                return response
         return self.get_response(request)
 
 
