@@ -7,6 +7,3 @@ class SmartMaintConfig(AppConfig):
     name = "smartmaint"
     verbose_name = "service"
     default_auto_field = "django.db.models.BigAutoField"
-
-    def ready(self) -> None:
-        from smartmaint import receivers  # noqa: F401

@@ -12,9 +12,9 @@ SHARED_PROCESSORS = [
 ]
 
 
-def drop_what_is_no_news(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """A request is told of once, when it is finished; one whose view says that it is no news, not at all."""
-    if event["event"] == "request_started" or not event.pop("is_news", True):
+def drop_beginnings(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A request is told of once, when it is finished."""
+    if event["event"] == "request_started":
         raise structlog.DropEvent
     return event
 
@@ -26,7 +26,7 @@ def logging_config(*, style: str, level: str) -> dict:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            drop_what_is_no_news,
+            drop_beginnings,
             *SHARED_PROCESSORS,
             structlog.processors.StackInfoRenderer(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,

@@ -1,4 +1,4 @@
-"""What the log tells of requests: those that failed, and those that are not posted by the hundred a second."""
+"""What the log tells of requests: each once, but of posted readings only what was refused."""
 
 import pytest
 
@@ -38,6 +38,11 @@ def test_of_posted_readings_only_what_is_refused_is_told(
     assert told() == []
     client.post(address, bad, content_type, headers=headers)
     assert told() == [400]
+
+
+def test_nobody_who_posts_is_told_of_once(client, told):
+    client.post("/api/v1/readings", '{"readings": []}', "application/json")
+    assert told() == [401]
 
 
 def test_other_requests_are_told_once(client, told):

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
-import structlog
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -29,8 +28,6 @@ from smartmaint.accounts.models import ApiKey, Scope
 from smartmaint.problems import DATABASE_AWAY, problem, problem_of
 
 ERRORS_SHOWN = 100
-
-log = structlog.get_logger(__name__)
 
 # The formats of POST /api/v1/readings by content type; JSON is what a body without one is taken for.
 FORMATS: dict[str, Any] = {
@@ -54,11 +51,10 @@ class IngestView(APIView, ABC):
     """
 
     required_scope = Scope.INGEST
-    # Each request that is stored has its receipt: only those that fail are news.
-    is_logged_when_taken = False
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
+        """Mark the view for `ProgramsFirstMiddleware`."""
         view = super().as_view(**initkwargs)
         view.is_for_programs = True
         return view
@@ -81,13 +77,6 @@ class IngestView(APIView, ABC):
             return self._count_and_refuse(_as_refused(response, error))
 
     def _count_and_refuse(self, refused: RefusedRequest) -> HttpResponse:
-        log.warning(
-            "readings_refused",
-            status=refused.status,
-            code=refused.code,
-            key=self.api_key and self.api_key.prefix,
-            path=self.request.path,
-        )
         if self.api_key is not None:
             metering.count_refused_request(self.api_key, refused.code)
         return self.refuse(refused)
