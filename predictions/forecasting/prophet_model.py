@@ -13,13 +13,8 @@ from predictions.forecasting.buckets import DAY_S
 from predictions.forecasting.guards import Season
 from predictions.forecasting.history import History
 from predictions.forecasting.latent import SeasonalCurve, TrendSeason
+from predictions.forecasting.solver.design import CHANGEPOINT_PRIOR_SCALE, CHANGEPOINT_RANGE, CHANGEPOINTS
 
-CHANGEPOINTS = 25
-CHANGEPOINT_RANGE = 0.8
-# Prophet's default. A looser 0.2 scores better on daily series (Brier at 90 days .090 against .098 on 900
-# simulated machines) but takes the slow noise of hourly series for trends: ten healthy machines, whose
-# limit is 15 noise deviations away, got 29 % on average at 90 days, with 0.05 they get 2 %.
-CHANGEPOINT_PRIOR_SCALE = 0.05
 SEASONALITY_PRIOR_SCALE = 10.0
 FIT_TIMEOUT_S = 60
 
