@@ -1,17 +1,22 @@
-"""From histories to models, many at once: the place where one solver for a whole fleet would go."""
+"""From histories to models, many at once: those that need a fit are solved together."""
 
+import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from predictions.forecasting.guards import is_constant, seasons_shown, too_short
+from predictions.forecasting.guards import Season, is_constant, seasons_shown, too_short
 from predictions.forecasting.history import LEVEL_BUCKETS, History
 from predictions.forecasting.latent import Drift, LatentModel
 from predictions.forecasting.prophet_model import fit_prophet
 from predictions.forecasting.request import ForecastRequest
 from predictions.forecasting.result import ForecastError, attempt
+from predictions.forecasting.together import fit_together
 
 DRIFT_VERSION = "drift.1"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +38,44 @@ Fit = LatentModel | Refusal | ForecastError
 
 
 def fit_all(inputs: Sequence[FitInput]) -> list[Fit]:
-    """One model per input, in order: Prophet if the history allows, else a constant or a borrowed drift."""
-    return [attempt(one.request.key, partial(_fit, one.request, one.history)) for one in inputs]
+    """One model per input, in order: Prophet's if the history allows, else a constant or a borrowed drift.
+
+    Those with the same buckets and seasons are fitted together. Prophet itself fits what the fleet's solver leaves.
+    """
+    simple = [attempt(one.request.key, partial(_without_fit, one.request, one.history)) for one in inputs]
+    alike: dict[tuple[int, tuple[Season, ...]], list[int]] = defaultdict(list)
+    for position, one in enumerate(inputs):
+        if simple[position] is None:
+            alike[one.history.bucket_s, seasons_shown(one.history)].append(position)
+    fits = dict(enumerate(simple))
+    for (_, seasons), positions in alike.items():
+        fits |= zip(positions, _fit_alike([inputs[position] for position in positions], seasons), strict=True)
+    return [fit for fit in fits.values() if fit is not None]
 
 
-def _fit(request: ForecastRequest, history: History) -> LatentModel | Refusal:
+def _without_fit(request: ForecastRequest, history: History) -> LatentModel | Refusal | None:
+    """What can be said without a fit; None when the history needs and allows one."""
     shortage = too_short(history)
     if shortage is not None:
         return _borrow(request, history, shortage)
-    if is_constant(history):
-        return _constant(request, history)
-    return fit_prophet(history, seasons=seasons_shown(history), seed=request.seed)
+    return _constant(request, history) if is_constant(history) else None
+
+
+def _fit_alike(inputs: Sequence[FitInput], seasons: tuple[Season, ...]) -> list[Fit]:
+    """Fit series of one bucket and the same seasons."""
+    try:
+        found = fit_together([one.history for one in inputs], seasons=seasons)
+    except Exception:
+        logger.exception("Fitting %d series together failed: Prophet fits them one by one", len(inputs))
+        found = [None] * len(inputs)
+    return [
+        model
+        if model is not None
+        else attempt(
+            one.request.key, partial(fit_prophet, one.history, seasons=seasons, seed=one.request.seed)
+        )
+        for one, model in zip(inputs, found, strict=True)
+    ]
 
 
 def _borrow(request: ForecastRequest, history: History, shortage: str) -> Drift | Refusal:
