@@ -41,5 +41,6 @@ def draw_futures(*, model: LatentModel, now_us: int, bucket_s: int, seed: int) -
     latent = model.sample(ts_us=ts_us, paths=PATHS, rng=rng)
     at_path = latent[:, np.searchsorted(ts_us, path_ts_us)]
     observed = at_path + rng.normal(0.0, model.noise_sd, size=(NOISE_DRAWS, *at_path.shape))
-    bands = np.quantile(observed, list(PATH_QUANTILES.values()), axis=(0, 1))
+    by_instant = np.ascontiguousarray(observed.reshape(-1, len(path_ts_us)).T)
+    bands = np.quantile(by_instant, list(PATH_QUANTILES.values()), axis=1)
     return Futures(ts_us, latent, path_ts_us, dict(zip(PATH_QUANTILES, bands.tolist(), strict=True)))
