@@ -1,0 +1,150 @@
+"""Probability of failure by a drift-diffusion whose drift may change: the companion of Prophet's paths.
+
+The level of a machine is a Wiener process with an uncertain, slowly wandering drift; readings add noise and a weekly
+cycle that no failure follows. How much of the movement is process and how much noise, and how much the drift
+wanders, is not chosen: a grid of hypotheses is weighted by its evidence in the series. First passage is by formula,
+so nothing is drawn, and the same series gives the same probability without a seed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictions.forecasting.cycles import weighted_mean
+from predictions.forecasting.drift_filter import DriftState, Hypotheses, filter_drift
+from predictions.forecasting.normal import passage_probability
+
+PROCESS_SHARES = (0.01, 0.03, 0.08, 0.15, 0.3, 0.5, 0.75)
+WANDERS = (0.0, 0.003, 0.03)  # a step, in units of the variance of the drift between machines
+NOISE_CARRY = (
+    0.3  # neighbouring errors of a sensor resemble each other: differences show less noise than there is
+)
+CYCLE_SHRINKAGE = 10.0  # turns: a cycle seen that often is believed by half
+NODES = 5
+STEPS_FOR_A_DRIFT = 30
+TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPrior:
+    """How machines of one kind drift, per step, and how much that differs between them."""
+
+    mean: float
+    sd: float
+
+
+def fleet_prior(values: NDArray[np.float64]) -> DriftPrior | None:
+    """The drifts of comparable series (series, points): their mean and spread; None with fewer than three.
+
+    From least-squares slopes of series with thirty steps or more. The spread is not reduced by what estimation
+    adds to it: machines that bend up later drift faster than their past says, which a wider prior allows for.
+    """
+    known = np.isfinite(values)
+    counts = known.sum(axis=1)
+    values, known, counts = (part[counts >= STEPS_FOR_A_DRIFT] for part in (values, known, counts))
+    if len(values) < 3:
+        return None
+    when = np.where(known, np.arange(values.shape[1]), 0)
+    away = np.where(known, when - (when.sum(axis=1) / counts)[:, None], 0.0)
+    centred = np.where(known, values - weighted_mean(values, np.ones(1), 1)[:, None], 0.0)
+    slopes = (away * centred).sum(axis=1) / (away**2).sum(axis=1)
+    return DriftPrior(float(slopes.mean()), float(slopes.std()))
+
+
+def without_cycle(values: NDArray[np.float64], cycle: int) -> NDArray[np.float64]:
+    """(series, points) less its mean cycle of `cycle` points, which is shrunk towards none.
+
+    The cycle is what is left over by a centred moving mean of one turn.
+    """
+    if cycle < 2:
+        return values
+    half = cycle // 2
+    padded = np.pad(values, ((0, 0), (half, cycle - 1 - half)), constant_values=np.nan)
+    points = values.shape[1]
+    smooth = np.mean([padded[:, shift : shift + points] for shift in range(cycle)], axis=0)
+    left = values - smooth
+    cleaned = values.copy()
+    for phase in range(min(cycle, points)):
+        columns = slice(points - 1 - phase, None, -cycle)
+        seen = np.isfinite(left[:, columns])
+        mean = np.where(seen, left[:, columns], 0.0).sum(axis=1) / (seen.sum(axis=1) + CYCLE_SHRINKAGE)
+        cleaned[:, columns] -= mean[:, None]
+    return cleaned
+
+
+def failure_probabilities(
+    values: NDArray[np.float64],
+    *,
+    limits: NDArray[np.float64],
+    steps_ahead: tuple[int, ...],
+    cycle: int,
+    prior: DriftPrior | None,
+) -> NDArray[np.float64]:
+    """P(the level has come to its limit within so many steps), (series, steps_ahead).
+
+    `values` (series, points) since the last repair, aligned at the end, NaN for gaps; `limits` (series,) are
+    crossed from below: negate both for a lower limit. `cycle` is removed first. Without a prior the drift
+    starts from zero with the spread of the series' own steps. The machine is known not to have failed yet.
+    NaN for a series with fewer than two readings; one that never moved does not start to.
+    """
+    cleaned = without_cycle(values, cycle)
+    with np.errstate(invalid="ignore"):
+        change = weighted_mean(np.diff(cleaned, axis=1) ** 2, np.ones(1), 1)
+    probabilities = np.full((len(values), len(steps_ahead)), np.nan)
+    still = change <= TINY * np.maximum(1.0, limits**2)
+    probabilities[still] = 0.0
+    moving = np.flatnonzero(np.isfinite(change) & ~still)
+    if len(moving):
+        hypotheses = _hypotheses(change[moving], prior)
+        state = filter_drift(cleaned[moving], hypotheses)
+        probabilities[moving] = np.stack(
+            [_crossed(state, hypotheses, limits[moving], steps) for steps in steps_ahead], axis=1
+        )
+    return probabilities
+
+
+def _hypotheses(change: NDArray[np.float64], prior: DriftPrior | None) -> Hypotheses:
+    """`change` (series,) is the mean squared step: process plus twice the noise that a step shows."""
+    shares, wanders = (part.ravel() for part in np.meshgrid(PROCESS_SHARES, WANDERS, indexing="ij"))
+    total = change[:, None]
+    mean = np.full_like(total, prior.mean if prior else 0.0)
+    variance = np.full_like(total, prior.sd**2) if prior else total / STEPS_FOR_A_DRIFT
+    return Hypotheses(
+        process=total * shares,
+        wander=variance * wanders,
+        noise=total * (1 - shares) / (2 * (1 - NOISE_CARRY)),
+        drift_mean=mean,
+        drift_variance=variance,
+    )
+
+
+def _crossed(
+    state: DriftState, hypotheses: Hypotheses, limits: NDArray[np.float64], steps: int
+) -> NDArray[np.float64]:
+    """Quadrature over level and drift, weighted over the hypotheses, (series,)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    weights = weights / weights.sum()
+    level_sd = np.sqrt(np.maximum(state.level_variance, TINY))
+    # Over so many steps a drift that wanders differs from its present value by a third of what it wanders.
+    drift_variance = state.drift_variance + hypotheses.wander * steps / 3 - (state.covariance / level_sd) ** 2
+    drift_sd = np.sqrt(np.maximum(drift_variance, 0.0))
+    crossed, possible = np.zeros_like(level_sd), np.zeros_like(level_sd)
+    for level_node, level_weight in zip(nodes, weights, strict=True):
+        distance = limits[:, None] - state.level - level_sd * level_node
+        not_yet = distance > 0
+        drift = state.drift + state.covariance / level_sd * level_node
+        share = sum(
+            weight
+            * passage_probability(
+                distance=distance,
+                drift=drift + drift_sd * node,
+                variance=hypotheses.process,
+                time=float(steps),
+            )
+            for node, weight in zip(nodes, weights, strict=True)
+        )
+        crossed += level_weight * share * not_yet
+        possible += level_weight * not_yet
+    given_not_yet = np.divide(crossed, possible, out=np.ones_like(crossed), where=possible > 0)
+    return np.asarray((state.weight * given_not_yet).sum(axis=1))
