@@ -83,9 +83,9 @@ def compare(windows: Windows, *, progress: Progress = lambda words: None) -> dic
     """Figures of "ours", "prophet" and "seasonal_naive" on the same windows. Prophet takes nearly all of the time."""
     count, horizon = windows.truths.shape
     progress(f"{count} windows of {windows.contexts.shape[1]} points, {horizon} ahead, cycle {windows.cycle}")
-    ours = _timed(windows, lambda: _ours(windows))
+    ours = _timed(windows, lambda: forecast_ours(windows))
     progress(f"ours: {ours.seconds:.1f} s")
-    naive = _timed(windows, lambda: _naive(windows))
+    naive = _timed(windows, lambda: forecast_naively(windows))
     progress(f"seasonal naive: {naive.seconds:.1f} s")
     prophet = _timed(windows, lambda: _prophet(windows, progress))
     progress(f"prophet: {prophet.seconds:.1f} s")
@@ -109,14 +109,15 @@ def _timed(windows: Windows, run: Callable[[], Paths]) -> Figures:
     )
 
 
-def _ours(windows: Windows) -> Paths:
+def forecast_ours(windows: Windows) -> Paths:
+    """Paths and quantiles by the winner of each window's own contest."""
     forecast = forecast_paths(
         windows.contexts, step_s=windows.step_s, horizon=windows.truths.shape[1], quantiles=QUANTILES
     )
     return forecast.path, forecast.quantiles
 
 
-def _naive(windows: Windows) -> Paths:
+def forecast_naively(windows: Windows) -> Paths:
     """The last turn of the cycle, with intervals from its own past errors."""
 
     def candidate(context: Context, step_s: float, horizon: int) -> NDArray[np.float64]:

@@ -23,15 +23,17 @@ NOISE_CARRY = (
 CYCLE_SHRINKAGE = 10.0  # turns: a cycle seen that often is believed by half
 NODES = 5
 STEPS_FOR_A_DRIFT = 30
+STEPS_FOR_A_CHANGE = 5
 TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class DriftPrior:
-    """How machines of one kind drift, per step, and how much that differs between them."""
+    """How machines of one kind drift, per step, how much that differs between them, and their mean squared step."""
 
     mean: float
     sd: float
+    change: float
 
 
 def fleet_prior(values: NDArray[np.float64]) -> DriftPrior | None:
@@ -49,7 +51,8 @@ def fleet_prior(values: NDArray[np.float64]) -> DriftPrior | None:
     away = np.where(known, when - (when.sum(axis=1) / counts)[:, None], 0.0)
     centred = np.where(known, values - weighted_mean(values, np.ones(1), 1)[:, None], 0.0)
     slopes = (away * centred).sum(axis=1) / (away**2).sum(axis=1)
-    return DriftPrior(float(slopes.mean()), float(slopes.std()))
+    changes = weighted_mean(np.diff(values, axis=1) ** 2, np.ones(1), 1)
+    return DriftPrior(float(slopes.mean()), float(slopes.std()), float(np.nanmedian(changes)))
 
 
 def without_cycle(values: NDArray[np.float64], cycle: int) -> NDArray[np.float64]:
@@ -86,15 +89,15 @@ def failure_probabilities(
     `values` (series, points) since the last repair, aligned at the end, NaN for gaps; `limits` (series,) are
     crossed from below: negate both for a lower limit. `cycle` is removed first. Without a prior the drift
     starts from zero with the spread of the series' own steps. The machine is known not to have failed yet.
-    NaN for a series with fewer than two readings; one that never moved does not start to.
+    A series with few steps moves as its kind does; NaN where neither is known. One that never moved does not
+    start to.
     """
     cleaned = without_cycle(values, cycle)
-    with np.errstate(invalid="ignore"):
-        change = weighted_mean(np.diff(cleaned, axis=1) ** 2, np.ones(1), 1)
+    change = _mean_squared_step(cleaned, prior)
     probabilities = np.full((len(values), len(steps_ahead)), np.nan)
     still = change <= TINY * np.maximum(1.0, limits**2)
     probabilities[still] = 0.0
-    moving = np.flatnonzero(np.isfinite(change) & ~still)
+    moving = np.flatnonzero(np.isfinite(change) & np.isfinite(cleaned).any(axis=1) & ~still)
     if len(moving):
         hypotheses = _hypotheses(change[moving], prior)
         state = filter_drift(cleaned[moving], hypotheses)
@@ -102,6 +105,16 @@ def failure_probabilities(
             [_crossed(state, hypotheses, limits[moving], steps) for steps in steps_ahead], axis=1
         )
     return probabilities
+
+
+def _mean_squared_step(values: NDArray[np.float64], prior: DriftPrior | None) -> NDArray[np.float64]:
+    """(series,), of fewer than five steps mixed with that of the kind, as if five steps had been seen in all."""
+    squares = np.diff(values, axis=1) ** 2
+    own = weighted_mean(squares, np.ones(1), 1)
+    if prior is None:
+        return own
+    seen = np.minimum(np.isfinite(squares).sum(axis=1) / STEPS_FOR_A_CHANGE, 1.0)
+    return np.asarray(seen * np.nan_to_num(own) + (1 - seen) * prior.change)
 
 
 def _hypotheses(change: NDArray[np.float64], prior: DriftPrior | None) -> Hypotheses:

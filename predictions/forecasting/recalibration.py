@@ -9,7 +9,8 @@ OUTCOMES_AT_LEAST = 200
 FAILURES_AT_LEAST = 20
 CERTAIN = 1e-4
 RIDGE = 1.0  # outcomes' worth of belief that nothing needs correction
-ITERATIONS = 25
+ITERATIONS = 50
+CONVERGED = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,32 @@ def fit_recalibration(
     count = len(outcomes)
     if count < OUTCOMES_AT_LEAST or min(failures, count - failures) < FAILURES_AT_LEAST:
         return Recalibration(0.0, 1.0, 0.0, count, failures, is_fitted=False)
-    design = _design(probabilities, horizons_days)
-    identity = np.array([0.0, 1.0, 0.0])
-    coefficients = identity.copy()
-    for _ in range(ITERATIONS):
-        expected = 1 / (1 + np.exp(-coefficients @ design))
-        gradient = design @ (outcomes - expected) - RIDGE * (coefficients - identity)
-        curvature = (design * (expected * (1 - expected))) @ design.T + RIDGE * np.eye(3)
-        coefficients = coefficients + np.linalg.solve(curvature, gradient)
+    coefficients = _fit_logistic(_design(probabilities, horizons_days), outcomes.astype(np.float64))
     intercept, slope, by_horizon = coefficients.tolist()
     return Recalibration(intercept, max(slope, CERTAIN), by_horizon, count, failures, is_fitted=True)
+
+
+def _fit_logistic(design: NDArray[np.float64], outcomes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients (3,) by Newton's method; a step that makes it worse is halved, as certain wrong claims ask for."""
+    identity = np.array([0.0, 1.0, 0.0])
+
+    def loss(coefficients: NDArray[np.float64]) -> float:
+        score = coefficients @ design
+        ridge = 0.5 * RIDGE * float(((coefficients - identity) ** 2).sum())
+        return float((np.logaddexp(0.0, score) - outcomes * score).sum()) + ridge
+
+    coefficients = identity
+    for _ in range(ITERATIONS):
+        expected = 0.5 * (1 + np.tanh(0.5 * (coefficients @ design)))
+        gradient = design @ (outcomes - expected) - RIDGE * (coefficients - identity)
+        curvature = (design * (expected * (1 - expected))) @ design.T + RIDGE * np.eye(3)
+        step = np.linalg.solve(curvature, gradient)
+        while loss(coefficients + step) > loss(coefficients) and np.abs(step).max() > CONVERGED:
+            step = step / 2
+        coefficients = coefficients + step
+        if np.abs(step).max() <= CONVERGED:
+            break
+    return coefficients
 
 
 def _design(probabilities: NDArray[np.float64], horizons_days: NDArray[np.float64]) -> NDArray[np.float64]:

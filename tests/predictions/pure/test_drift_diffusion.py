@@ -10,7 +10,7 @@ from predictions.forecasting.drift_diffusion import (
 from predictions.forecasting.normal import log_normal_cdf, passage_probability
 
 STEPS = (7, 14, 30, 60, 90)
-PRIOR = DriftPrior(mean=0.1, sd=0.1)
+PRIOR = DriftPrior(mean=0.1, sd=0.1, change=2.0)
 
 
 def walks(
@@ -66,7 +66,17 @@ def test_a_machine_that_bends_upwards_is_seen() -> None:
 def test_a_series_that_never_moved_and_one_that_was_never_read() -> None:
     found = ask(np.stack([np.full(50, 60.0), np.full(50, np.nan), np.r_[np.full(49, np.nan), 3.0]]))
     assert found[0].tolist() == [0.0] * 5
-    assert np.isnan(found[1:]).all()
+    assert np.isnan(found[1]).all()
+    assert (found[2] < 0.5).all()
+
+
+def test_a_single_reading_after_a_repair_goes_on_as_its_kind_does() -> None:
+    once = np.full((1, 50), np.nan)
+    once[0, -1] = 60.0
+    assert np.isnan(ask(once, prior=None)).all()
+    slow, fast = (ask(once, prior=DriftPrior(mean, 0.1, 2.0))[0, -1] for mean in (0.0, 0.8))
+    assert slow < 0.1
+    assert fast > 0.9
 
 
 def test_units_do_not_matter() -> None:
@@ -76,7 +86,7 @@ def test_units_do_not_matter() -> None:
         limits=np.full(5, 101_325.0 + 1000 * 100.0),
         steps_ahead=STEPS,
         cycle=7,
-        prior=DriftPrior(100.0, 100.0),
+        prior=DriftPrior(100.0, 100.0, 2e6),
     )
     np.testing.assert_allclose(moved, ask(values), atol=1e-6)
 

@@ -48,3 +48,14 @@ def test_certain_predictions_stay_finite() -> None:
     corrected = recalibration.apply(probabilities, np.full(600, 30.0))
     assert np.isfinite(corrected).all()
     assert (corrected[:300] < 0.05).all()
+
+
+def test_claims_that_are_certain_and_often_wrong_become_modest() -> None:
+    rng = np.random.default_rng(5)
+    claimed = np.where(rng.random(4_000) < 0.85, 0.0, 1.0)
+    outcomes = outcomes_of(np.where(claimed > 0.5, 0.6, 0.05), seed=6)
+    corrected = fit_recalibration(claimed, outcomes, np.full(4_000, 90.0)).apply(
+        claimed, np.full(4_000, 90.0)
+    )
+    assert corrected[claimed < 0.5][0] == pytest.approx(0.05, abs=0.02)
+    assert corrected[claimed > 0.5][0] == pytest.approx(0.6, abs=0.08)

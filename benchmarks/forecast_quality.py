@@ -1,0 +1,151 @@
+"""How honest forecasts are: error and coverage on hourly files, Brier score of failure probabilities.
+
+python benchmarks/forecast_quality.py --hourly ETTh1.csv --assets FOLDER --other-assets FOLDER --json
+
+Pure computation: it starts no product and reads no database.
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import json
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predictions.forecasting.accuracy import coverage, scaled_error
+from predictions.forecasting.backtest import cut_windows, forecast_naively, forecast_ours
+from predictions.forecasting.cycles import seasonal_error
+from predictions.forecasting.drift_diffusion import failure_probabilities, fleet_prior
+from predictions.forecasting.grid import to_grid
+from predictions.forecasting.recalibration import fit_recalibration
+
+HORIZONS = (24, 168)
+CONTEXT = 28 * 24
+STRIDE = 14 * 24
+DAYS_AHEAD = (7, 14, 30, 60, 90)
+BINS = 10
+WEEK = 7
+
+Assets = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
+
+
+def path_figures(file: Path, *, time_column: str, horizon: int) -> dict[str, float]:
+    """Over all columns of an hourly file: MASE, the ratio to the seasonal naive forecast, coverage, its range."""
+    frame = pd.read_csv(file)
+    ts_us = pd.to_datetime(frame.pop(time_column)).to_numpy("datetime64[us]").astype(np.int64)
+    ours_mase, naive_mase, covered_80, covered_95 = [], [], [], []
+    began = perf_counter()
+    for name in frame.columns:
+        grid = to_grid(ts_us, frame[name].to_numpy(dtype=np.float64))
+        windows = cut_windows(grid, context=CONTEXT, horizon=horizon, stride=STRIDE)
+        unit = seasonal_error(windows.contexts, windows.cycle)
+        path, quantiles = forecast_ours(windows)
+        ours_mase.append(scaled_error(windows.truths, path, unit))
+        naive_mase.append(scaled_error(windows.truths, forecast_naively(windows)[0], unit))
+        covered_80.append(coverage(windows.truths, quantiles[0.1], quantiles[0.9]))
+        covered_95.append(coverage(windows.truths, quantiles[0.025], quantiles[0.975]))
+    return {
+        "mase": float(np.mean(ours_mase)),
+        "mase_of_seasonal_naive": float(np.mean(naive_mase)),
+        "ratio_to_seasonal_naive": float(np.mean(ours_mase) / np.mean(naive_mase)),
+        "coverage_80": float(np.mean(covered_80)),
+        "coverage_80_least": min(covered_80),
+        "coverage_80_most": max(covered_80),
+        "coverage_95": float(np.mean(covered_95)),
+        "coverage_95_least": min(covered_95),
+        "coverage_95_most": max(covered_95),
+        "seconds": perf_counter() - began,
+    }
+
+
+def read_assets(folder: Path) -> Assets:
+    """Values since the last maintenance (assets, days) aligned at today, limits (assets,), failed by (assets, days).
+
+    The folder holds `history.csv` (asset, day, value), `assets.csv` (asset, limit, last_maintenance_day, today) and
+    `truth.csv` (asset, failure_day).
+    """
+    history = pd.read_csv(folder / "history.csv")
+    about = pd.read_csv(folder / "assets.csv").merge(pd.read_csv(folder / "truth.csv"), on="asset")
+    recent = history.merge(about, on="asset")
+    recent = recent[recent.day >= recent.last_maintenance_day]
+    ages = (recent.today - recent.day).to_numpy()
+    values = np.full((len(about), int(ages.max()) + 1), np.nan)
+    rows = np.searchsorted(about.asset.to_numpy(), recent.asset.to_numpy())
+    values[rows, values.shape[1] - 1 - ages] = recent.value.to_numpy()
+    remaining = (about.failure_day - about.today).to_numpy(dtype=np.float64)
+    failed = np.stack([remaining <= days for days in DAYS_AHEAD], axis=1)
+    return values, about.limit.to_numpy(dtype=np.float64), failed
+
+
+def failure_figures(folder: Path, other_folder: Path) -> dict[str, float]:
+    """Brier scores at 30 and 90 days and calibration error on one set of assets, recalibrated on the other."""
+    values, limits, failed = read_assets(folder)
+    began = perf_counter()
+    probabilities = _probabilities(values, limits)
+    seconds = perf_counter() - began
+    other_values, other_limits, other_failed = read_assets(other_folder)
+    learned_from = _probabilities(other_values, other_limits)
+    days = np.broadcast_to(np.array(DAYS_AHEAD, dtype=np.float64), learned_from.shape)
+    recalibration = fit_recalibration(learned_from.ravel(), other_failed.ravel(), days.ravel())
+    corrected = recalibration.apply(probabilities, np.array(DAYS_AHEAD, dtype=np.float64))
+    figures = {"assets": float(len(values)), "seconds": seconds}
+    for name, found in (("", probabilities), ("_recalibrated", corrected)):
+        for at_days in (30, 90):
+            column = DAYS_AHEAD.index(at_days)
+            figures[f"brier_{at_days}d{name}"] = float(((found - failed)[:, column] ** 2).mean())
+        figures[f"calibration_error{name}"] = calibration_error(found.ravel(), failed.ravel())
+    return figures
+
+
+def calibration_error(probabilities: NDArray[np.float64], outcomes: NDArray[np.bool_]) -> float:
+    """Mean gap between claimed and true share over ten bins, weighted by how many predictions are in each."""
+    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    gaps = [
+        abs(probabilities[bins == one].mean() - outcomes[bins == one].mean()) * (bins == one).mean()
+        for one in np.unique(bins)
+    ]
+    return float(sum(gaps))
+
+
+def _probabilities(values: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return failure_probabilities(
+        values, limits=limits, steps_ahead=DAYS_AHEAD, cycle=WEEK, prior=fleet_prior(values)
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python benchmarks/forecast_quality.py", description=__doc__)
+    parser.add_argument("--hourly", type=Path, help="CSV file, hourly, one series a column")
+    parser.add_argument("--time", default="date", help="its column with the time (default: %(default)s)")
+    parser.add_argument("--assets", type=Path, help="folder of synthetic degrading machines to score on")
+    parser.add_argument("--other-assets", type=Path, help="folder of others, to recalibrate on")
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    options = parser.parse_args(arguments)
+    if options.assets and not options.other_assets:
+        parser.error("--assets needs --other-assets")
+    figures: dict[str, dict[str, float]] = {}
+    if options.hourly:
+        for horizon in HORIZONS:
+            figures[f"paths_{horizon}h"] = path_figures(
+                options.hourly, time_column=options.time, horizon=horizon
+            )
+    if options.assets:
+        figures["failure"] = failure_figures(options.assets, options.other_assets)
+    if options.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        for name, numbers in figures.items():
+            print(name, *(f"  {key:26} {number:.4f}" for key, number in numbers.items()), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
