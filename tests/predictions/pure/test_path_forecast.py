@@ -96,7 +96,7 @@ def test_the_past_is_forecast_without_the_future() -> None:
 
 def test_intervals_cover_what_they_promise_on_exchangeable_noise() -> None:
     rng = np.random.default_rng(5)
-    whole = rng.normal(0, 2, (300, len(HOURS) + 24))
+    whole = rng.normal(0, 2, (120, len(HOURS) + 24))
     result = forecast_paths(whole[:, :-24], step_s=HOUR_S, horizon=24, quantiles=LEVELS)
     truth = whole[:, -24:]
     inside = {
