@@ -22,7 +22,7 @@ def icon(request: HttpRequest) -> str:
 
 def sidebar(request: HttpRequest) -> list[Item]:
     """The groups of links, without what this person may not open."""
-    groups = [_overview(), _maintenance(), _predictions(), _sensors(), _plant()]
+    groups = [_overview(), _maintenance(), _predictions(request), _sensors(), _plant()]
     if request.user.is_superuser or allows(request, Role.MANAGER):
         groups.append(_organisation(request))
     if request.user.is_superuser:
@@ -52,11 +52,17 @@ def _maintenance() -> Item:
     )
 
 
-def _predictions() -> Item:
+def _predictions(request: HttpRequest) -> Item:
+    outcomes, accuracy = (
+        reverse(f"admin:predictions_{page}") for page in ("predictionoutcome_changelist", "accuracy")
+    )
+    is_about_one = request.path.startswith(outcomes) and request.path != accuracy
     return _group(
         "Predictions",
         _list("Risks", "trending_up", "predictions_prediction", "?age=newest"),
-        _list("What became of them", "target", "predictions_predictionoutcome"),
+        # The address of the other page begins with that of this one.
+        _item("What became of them", "target", outcomes) | {"active": is_about_one},
+        _item("Accuracy", "ads_click", accuracy),
         _list("Decisions", "call_split", "maintenance_proposal"),
     )
 

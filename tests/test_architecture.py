@@ -30,6 +30,7 @@ LAYERS = [
 PURE = [
     "sensors.detection",
     "sensors.ingest",
+    "predictions.accuracy",
     "predictions.forecasting",
     "maintenance.scheduling",
     "smartmaint.supervisor",

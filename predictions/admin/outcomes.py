@@ -1,9 +1,13 @@
 """What became of predictions."""
 
+from functools import partial
+
 from django.contrib import admin
+from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from predictions.admin.accuracy import accuracy_page
 from predictions.models import Outcome, PredictionOutcome
 from predictions.risk import percent
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedStackedInline, WorkQueueAdmin
@@ -71,6 +75,10 @@ class PredictionOutcomeAdmin(ScoreInWords, WorkQueueAdmin, ReadOnlyScopedModelAd
         "reason",
         "last_error",
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(partial(accuracy_page, model_admin=self))
+        return [path("accuracy/", page, name="predictions_accuracy"), *super().get_urls()]
 
     @admin.display(description="sensor", ordering="prediction__sensor__key")
     def sensor(self, outcome: PredictionOutcome) -> str:

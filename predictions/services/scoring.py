@@ -122,7 +122,12 @@ def request_scores_of_past_horizons() -> int:
 
 
 def missed_failures(organization: Organization) -> QuerySet[Failure]:
-    """Failures that no earlier prediction for that machine and mode foretold.
+    """Failures of an organisation that nothing foretold."""
+    return not_foretold(Failure.objects.for_organization(organization))
+
+
+def not_foretold(failures: QuerySet[Failure]) -> QuerySet[Failure]:
+    """Those of the failures that no earlier prediction for that machine and mode foretold.
 
     A prediction foretold it by giving 50 % or more within its horizon, or because people confirmed it; not if the
     machine was repaired between the two.
@@ -144,7 +149,7 @@ def missed_failures(organization: Organization) -> QuerySet[Failure]:
         )
         .exclude(Exists(repaired_between))
     )
-    return Failure.objects.for_organization(organization).exclude(Exists(foretold))
+    return failures.exclude(Exists(foretold))
 
 
 def compute_score(outcome: PredictionOutcome) -> Score:

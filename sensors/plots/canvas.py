@@ -85,23 +85,9 @@ class Canvas:
             active_scroll=None,
             toolbar_location="above",
         )
-        self.figure.toolbar.logo = None
         self.figure.add_layout(Legend(orientation="horizontal", ncols=3, margin=0, padding=2), "above")
-        self._paint()
-
-    def _paint(self) -> None:
-        plot, look = self.figure, self.look
-        plot.background_fill_color = plot.border_fill_color = None
-        plot.outline_line_color = plot.grid.grid_line_color = look.grid
-        for axis in plot.axis:
-            axis.axis_line_color = axis.major_tick_line_color = look.soft
-            axis.minor_tick_line_color = None
-            axis.major_label_text_color = axis.axis_label_text_color = look.soft
-            axis.axis_label_text_font_style = "normal"
-        plot.xaxis.ticker.desired_num_ticks = 5
-        legend = plot.legend
-        legend.background_fill_color = legend.border_line_color = None
-        legend.label_text_color, legend.label_text_font_size = look.soft, "12px"
+        paint(self.figure, look)
+        self.figure.xaxis.ticker.desired_num_ticks = 5
 
     def at(self, moment: datetime) -> float:
         """A moment as BokehJS takes it: milliseconds, of the local clock."""
@@ -196,6 +182,21 @@ class Canvas:
         room = (highest - lowest) * MARGIN or max(abs(highest), 1.0) * MARGIN
         self.figure.y_range.start, self.figure.y_range.end = lowest - room, highest + 2 * room
         return self.figure
+
+
+def paint(plot: figure, look: Look) -> None:
+    """Give any figure the colours of its page."""
+    plot.toolbar.logo = None
+    plot.background_fill_color = plot.border_fill_color = None
+    plot.outline_line_color = plot.grid.grid_line_color = look.grid
+    for axis in plot.axis:
+        axis.axis_line_color = axis.major_tick_line_color = look.soft
+        axis.minor_tick_line_color = None
+        axis.major_label_text_color = axis.axis_label_text_color = look.soft
+        axis.axis_label_text_font_style = "normal"
+    for legend in plot.legend:
+        legend.background_fill_color = legend.border_line_color = None
+        legend.label_text_color, legend.label_text_font_size = look.soft, "12px"
 
 
 def level_label(level: str, value: float, unit: str) -> str:
