@@ -123,8 +123,7 @@ class IngestView(APIView, ABC):
         metered = _charge(api_key, readings=parsed.received)
         if is_true(request, "historical"):
             parsed = replace(parsed, historical=True)
-        arrived_us = None if parsed.historical else microseconds(clock.now())
-        parsed = RepeatedHour().resolve(parsed, arrived_us=arrived_us)
+        parsed = RepeatedHour().resolve(parsed, arrived_us=microseconds(clock.now()))
         receipt = ingest_readings(
             organization=api_key.organization,
             parsed=parsed,

@@ -25,12 +25,18 @@ class _Course:
     is_repeated: bool = False
     is_second: bool = False
 
+    def pass_on(self, at_us: int, step_us: int = 0) -> None:
+        """Come to a time that occurs once; `step_us` from the one before, where that was not told here."""
+        self.step_us = step_us or (at_us - self.last_us if self.last_us is not None else 0)
+        self.last_us, self.is_repeated, self.is_second = at_us, False, False
+
 
 class RepeatedHour:
     """Tells the two passes apart in the parts of a file, or in a request, which come in order.
 
-    Of each sensor's readings, those are of the second pass that come after its local time steps back by at least half
-    of what repeats, or that have the same time again where it sends by the hour or slower. Without such a step they
+    Of each sensor's readings, those are of the second pass that come after its local time steps back: by at least half
+    of what repeats, or by so much that, with the hour that went by unseen, as long has passed as between the two
+    readings before. So one that sends every 40 minutes, or by the hour, is told apart too. Without such a step they
     are of the first.
 
     With `arrived_us` (of a live request) none is of a pass that had not come by then; and where all that a request has
@@ -40,10 +46,33 @@ class RepeatedHour:
     def __init__(self) -> None:
         self._courses: dict[str, _Course] = {}
 
+    def resolve_part(self, parsed: ParsedReadings) -> ParsedReadings:
+        """As `resolve`, of the next part of a file: how far each sensor has come is remembered for the next one."""
+        resolved = self.resolve(parsed)
+        in_order = np.argsort(parsed.key_of_row, kind="stable")
+        ends = np.flatnonzero(np.diff(parsed.key_of_row[in_order], append=-1))
+        last, before = in_order[ends], in_order[np.maximum(ends - 1, 0)]
+        steps_us = np.where(
+            parsed.key_of_row[before] == parsed.key_of_row[last], parsed.ts_us[last] - parsed.ts_us[before], 0
+        )
+        told = zip(
+            parsed.key_of_row[last].tolist(), parsed.ts_us[last].tolist(), steps_us.tolist(), strict=True
+        )
+        for number, at_us, step_us in told:
+            course = self._courses.setdefault(parsed.keys[number], _Course())
+            if course.last_us is None or at_us > course.last_us:
+                course.pass_on(at_us, step_us)
+        return resolved
+
     def resolve(self, parsed: ParsedReadings, *, arrived_us: int | None = None) -> ParsedReadings:
-        """The same readings with their moments; `arrived_us` in microseconds since 1970 in UTC."""
+        """The same readings with their moments; `arrived_us` in microseconds since 1970 in UTC.
+
+        Of readings that are `historical` the arrival tells nothing.
+        """
         if parsed.again_us is None:
             return parsed
+        if parsed.historical:
+            arrived_us = None
         latest_us = np.iinfo(np.int64).max if arrived_us is None else arrived_us + LEEWAY_US
         ts_us = parsed.ts_us.copy()
         is_repeated = parsed.again_us != parsed.ts_us
@@ -70,15 +99,19 @@ def _second_pass(
         if not length_us:
             # One that is late may stand between those of the hour; what lies behind the hour ends it.
             if course.last_us is None or at_us > course.last_us:
-                course.step_us = at_us - course.last_us if course.last_us is not None else 0
-                course.last_us, course.is_repeated, course.is_second = at_us, False, False
+                course.pass_on(at_us)
             continue
         if not course.is_repeated or course.last_us is None or abs(at_us - course.last_us) >= length_us:
-            course.step_us = at_us - course.last_us if course.last_us is not None else 0
-            course.is_repeated, course.is_second = True, False
+            course.pass_on(at_us)
+            course.is_repeated = True
+        elif at_us > course.last_us:
+            # One that keeps no interval has none that could tell.
+            forward_us = at_us - course.last_us
+            course.step_us = forward_us if 5 * abs(forward_us - course.step_us) <= forward_us else 0
         elif later_us <= latest_us:
-            is_again = at_us == course.last_us and course.step_us >= length_us
-            course.is_second |= is_again or 2 * (course.last_us - at_us) >= length_us
+            back_us = course.last_us - at_us
+            is_in_step = course.step_us <= length_us <= back_us + course.step_us
+            course.is_second |= is_in_step or 2 * back_us >= length_us
         course.last_us = at_us
         is_second[row] = course.is_second
     return is_second

@@ -80,8 +80,9 @@ class Command(BaseCommand):
             except OSError as error:
                 raise CommandError(f"{error.filename}: {error.strerror}.") from error
             try:
-                repeated_hour = RepeatedHour()
-                parts = map(repeated_hour.resolve, _blocks(stream, options))
+                parts = _blocks(stream, options)
+                if options["zone"] is not None:
+                    parts = map(RepeatedHour().resolve_part, parts)
                 blocks = stack.enter_context(closing(_one_ahead(parts)))
                 name = wide_csv.NAME if options["wide"] else long_csv.NAME
                 counts = self._import(organization, stream, blocks, report, name)

@@ -52,6 +52,8 @@ BY_ORDER = [
     ("02:00 02:45 02:00 01:50 02:15 03:00", "112.2."),  # one is late
     ("01:50 02:00 02:59 03:00", ".11."),
     ("00:30 01:30 02:30 02:30 03:30", "..12."),  # by the hour
+    ("01:30 02:10 02:50 02:30 03:10", ".112."),  # every 40 minutes
+    ("00:30 02:30 02:30 04:30", ".11."),  # the same twice, of one that sends every two hours
     ("02:29 02:30 02:30 02:31", "1111"),  # the same twice, of one that sends by the minute
     ("02:10 03:10", "1."),
 ]
@@ -67,11 +69,21 @@ def test_of_old_data_the_order_tells_the_pass(times, expected):
 def test_a_file_that_is_read_in_parts_comes_to_the_same(times, expected):
     times = times.split()
     repeated_hour = RepeatedHour()
-    told = [passes(repeated_hour.resolve(read(body([time]))), [time]) for time in times]
-    if (
-        "01:30" not in times
-    ):  # what came before the hour is not remembered, so nothing tells a reading by the hour
-        assert "".join(told) == expected
+    told = [passes(repeated_hour.resolve_part(read(body([time]))), [time]) for time in times]
+    assert "".join(told) == expected
+
+
+def test_years_between_two_autumns_are_no_step():
+    repeated_hour = RepeatedHour()
+    repeated_hour.resolve_part(read(body(["02:30"], day="2025-10-26")))
+    times = ["02:00", "02:00", "02:01"]
+    assert passes(repeated_hour.resolve_part(read(body(times))), times) == "111"
+
+
+def test_of_history_the_arrival_tells_nothing():
+    rows = {"readings": body(["02:30"]), "historical": True}
+    parsed = json_format.parse(json.dumps(rows).encode(), zone=BERLIN)
+    assert passes(RepeatedHour().resolve(parsed, arrived_us=us("02:30 +01") + 10**12), ["02:30"]) == "1"
 
 
 def test_each_sensor_has_an_order_of_its_own():
