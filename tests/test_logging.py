@@ -45,6 +45,21 @@ def test_nobody_who_posts_is_told_of_once(client, told):
     assert told() == [401]
 
 
+def test_what_is_refused_tells_whose_it_was(client, ingest_key, caplog):
+    api_key, secret = ingest_key
+    client.post("/api/v1/readings", "{", "application/json", headers={"X-API-Key": secret})
+    client.post("/api/v1/readings", "{", "application/json", headers={"X-API-Key": "sm_unknown"})
+    told = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    refused = [(line["key"], line["ip"]) for line in told if line["event"] == "request_finished"]
+    assert refused == [(api_key.prefix, "127.0.0.1"), (None, "127.0.0.1")]
+
+
+def test_a_key_opens_no_foreign_host(client, ingest_key):
+    headers = {"X-API-Key": ingest_key[1], "Host": "elsewhere.example"}
+    answer = client.post("/api/v1/readings", '{"readings": []}', "application/json", headers=headers)
+    assert answer.status_code == 400
+
+
 def test_other_requests_are_told_once(client, told):
     client.get("/healthz")
     client.get("/no/such/page")

@@ -43,6 +43,7 @@ def authenticate_request(request: HttpRequest) -> ApiKey | None:
         raise failure from refusal
     except DisabledApiKeyError as refusal:
         raise PermissionDenied(str(refusal), code=refusal.code) from refusal
+    request.api_key = api_key
     request.organization, request.membership, request.memberships = api_key.organization, None, []
     return api_key
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import structlog
+from axes.helpers import get_client_ip_address
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone
@@ -32,6 +33,7 @@ class ProgramsFirstMiddleware:
             except Resolver404:
                 return self.get_response(request)
             if getattr(view, "is_for_programs", False):
+                request.get_host()  # raises DisallowedHost, as on the usual way
                 return self._finish(request, view(request, *arguments, **named))
         return self.get_response(request)
 
@@ -39,8 +41,13 @@ class ProgramsFirstMiddleware:
         # Without its length the server would answer in chunks.
         response.headers["Content-Length"] = str(len(response.content))
         if response.status_code >= 400:
+            api_key = getattr(request, "api_key", None)
             log.warning(
-                "request_finished", request=f"{request.method} {request.path}", code=response.status_code
+                "request_finished",
+                request=f"{request.method} {request.path}",
+                code=response.status_code,
+                key=api_key and api_key.prefix,
+                ip=get_client_ip_address(request),
             )
         return response
 
