@@ -96,7 +96,9 @@ _UPSERT_ROWS = PreparedStatement(
     _UPSERT.format(staged=_ROWS, first="{4}", last="{5}"),
     types=[*_ROW_TYPES, "timestamptz", "timestamptz"],
 )
-_LOCK = "SELECT FROM sensors_sensorlatest WHERE sensor_id = ANY(%s::bigint[]) ORDER BY sensor_id FOR NO KEY UPDATE"
+_LOCK = """
+    SELECT sensor_id FROM sensors_sensorlatest WHERE sensor_id = ANY(%s::bigint[]) ORDER BY sensor_id FOR NO KEY UPDATE
+"""
 _STORED = """
     SELECT wanted.row - 1
     FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted(sensor_id, ts_us, row)
@@ -147,13 +149,18 @@ def lock_and_find_stored(
 ) -> npt.NDArray[np.bool_]:
     """For each row whether its sensor has a reading of that moment, which stays so until the transaction ends.
 
-    `first_of` as in `store_readings`, which is to come next.
+    `first_of` as in `store_readings`, which is to come next. Raises FirstReadings as that does: a sensor without a
+    reading has no row to lock, and what is posted for it meanwhile would be overwritten.
     """
     if first_of:
         _prepare_first(first_of, organization_id=organization_id, received_at=received_at)
     is_stored = np.zeros(len(rows), dtype=np.bool_)
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [number_array(np.unique(rows.sensor_ids).tolist())])
+        sensor_ids = np.unique(rows.sensor_ids).tolist()
+        cursor.execute(_LOCK, [number_array(sensor_ids)])
+        locked = {sensor_id for (sensor_id,) in cursor.fetchall()}
+        if missing := [one for one in sensor_ids if one not in locked]:
+            raise FirstReadings(missing)
         # Only now: a statement sees what was committed before it began.
         cursor.execute(
             _STORED,

@@ -401,9 +401,11 @@ def test_a_replay_leaves_a_value_that_was_posted_since(plant, api_key, other_key
 def test_a_replay_leaves_a_value_that_is_posted_meanwhile(plant, api_key):
     send(api_key, [1.0])
     make_sensor(plant.machine, "pump-9/vibration")
+    posted = []
 
     def post_first(execute, sql, params, many, context):
-        if "FOR NO KEY UPDATE" in sql and not Reading.objects.exists():
+        if "FOR NO KEY UPDATE" in sql and not posted:
+            posted.append(True)
             send(api_key, [5.0])
         return execute(sql, params, many, context)
 
@@ -526,6 +528,36 @@ def test_two_replays_at_once_store_each_reading_once(organization, api_key):
     assert sum(report.stored for report in reports) == 500
     assert Reading.objects.count() == 500
     assert not RejectedReading.objects.waiting().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_leaves_the_first_reading_of_a_sensor_that_is_posted_meanwhile(organization, api_key):
+    """It comes when the replay has looked at what is stored: then it waits for the replay, or the replay leaves it."""
+    plant = make_plant(organization)
+    send(api_key, [1.0])
+    make_sensor(plant.machine, "pump-9/vibration")
+    live = threading.Thread(target=at_once, args=[lambda: send(api_key, [5.0])])
+
+    def is_live_waiting() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+                "WHERE datname = current_database() AND NOT granted)"
+            )
+            return cursor.fetchone()[0]
+
+    def post_after_the_look(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if "WITH ORDINALITY AS wanted" in sql and live.ident is None:
+            live.start()
+            while live.is_alive() and not is_live_waiting():
+                live.join(0.01)
+        return result
+
+    with connection.execute_wrapper(post_after_the_look):
+        replay()
+    live.join()
+    assert stored() == [("pump-9/vibration", 5.0, 0)]
 
 
 @pytest.mark.django_db(transaction=True)
