@@ -32,7 +32,7 @@ class Receipt:
     held: int = 0
     refusals: list[Refusal] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
-    """Places in the request of what was to fill gaps and found a reading of its moment; they count as unchanged."""
+    """Places in the request of what was to fill gaps and found another reading of its moment; unchanged."""
     batch: ReadingBatch | None = None
 
     @property
@@ -100,10 +100,10 @@ def _write(
     rows, organization_id, received_at = checked.rows, request.organization.pk, clock.now()
     with transaction.atomic():
         if len(rows) and request.fills_gaps:
-            is_stored = storage.lock_and_find_stored(
+            is_stored, is_another = storage.lock_and_find_stored(
                 rows, organization_id=organization_id, received_at=received_at, first_of=first_of
             )
-            receipt.left_out = checked.index_of_row[is_stored].tolist()
+            receipt.left_out = checked.index_of_row[is_another].tolist()
             rows = rows[~is_stored]
         if len(rows):
             receipt.inserted, receipt.updated = storage.store_readings(

@@ -47,7 +47,7 @@ class ReplayReport:
 
     stored: int = 0
     left_out: int = 0
-    """There was a reading of their moment."""
+    """There was another reading of their moment."""
     refused: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class ReplayReport:
             return "There was nothing to store: nothing waits that could be read."
         words = f"{self.stored:,} stored"
         if self.left_out:
-            words += f"; {self.left_out:,} left out, as a reading of their moment was stored already"
+            words += f"; {self.left_out:,} left out, as another reading of their moment was stored already"
         if self.refused:
             reasons = ", ".join(f"{count:,} × {code}" for code, count in self.refused.most_common())
             words += f"; {self.refused.total():,} refused again: {reasons}"
@@ -70,8 +70,8 @@ def replay_rejected(rejected: RejectedReadingQuerySet, *, by: User | None) -> Re
     several that wait for one key and moment the one that came last is stored, whoever sent it.
 
     No row is locked meanwhile, for requests lock their sensors first and kept rows last. Storing twice changes nothing,
-    so two replays at once, or one that died half-way and is started again, end with the same rows; each counts what it
-    settled itself.
+    and what is there as it was kept counts as stored: so two replays at once, or one that died half-way and is started
+    again, end with the same rows. None counts what another one settled.
     """
     report = ReplayReport()
     replayable = rejected.replayable()
@@ -120,9 +120,7 @@ def _replay_block(sender: Sender, pks: list[int], report: ReplayReport) -> None:
         keep_rejected=False,
         fills_gaps=True,
     )
-    report.stored += receipt.inserted
-    report.left_out += len(receipt.left_out)
-    _settle(sender, rows, receipt)
+    _settle(sender, rows, receipt, report)
     report.refused.update(refusal.code for refusal in receipt.refusals)
 
 
@@ -137,15 +135,22 @@ def _parsed(rows: list[dict[str, Any]]) -> ParsedReadings:
     )
 
 
-def _settle(sender: Sender, rows: list[dict[str, Any]], receipt: Receipt) -> None:
+def _settle(sender: Sender, rows: list[dict[str, Any]], receipt: Receipt, report: ReplayReport) -> None:
     refused = {refusal.index: refusal for refusal in receipt.refusals}
     left_out = [rows[index] for index in receipt.left_out]
     done = set(range(len(rows))) - refused.keys() - set(receipt.left_out)
     stored = [rows[index] for index in sorted(done)]
     again = [rows[index] for index in refused]
-    there = (ALREADY_STORED, "A reading of that moment was stored already, and stayed.")
+    there = (ALREADY_STORED, "Another reading of that moment was stored already, and stayed.")
     with transaction.atomic(), connection.cursor() as cursor:
         lock_rejected(*sender)
+        settled_by_another = set(
+            RejectedReading.objects.filter(
+                pk__in=[row["pk"] for row in stored + left_out], stored_at__isnull=False
+            ).values_list("pk", flat=True)
+        )
+        report.stored += sum(row["pk"] not in settled_by_another for row in stored)
+        report.left_out += sum(row["pk"] not in settled_by_another for row in left_out)
         for settled, why in ((stored, (None, None)), (left_out, there)):
             cursor.execute(
                 _SETTLE,

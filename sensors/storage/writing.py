@@ -100,8 +100,9 @@ _LOCK = """
     SELECT sensor_id FROM sensors_sensorlatest WHERE sensor_id = ANY(%s::bigint[]) ORDER BY sensor_id FOR NO KEY UPDATE
 """
 _STORED = """
-    SELECT wanted.row - 1
-    FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted(sensor_id, ts_us, row)
+    SELECT wanted.row - 1, (known.value, known.quality) IS NOT DISTINCT FROM (wanted.value, wanted.quality)
+    FROM unnest(%s::bigint[], %s::bigint[], %s::float8[], %s::smallint[])
+        WITH ORDINALITY AS wanted(sensor_id, ts_us, value, quality, row)
     JOIN sensors_reading known
       ON known.sensor_id = wanted.sensor_id
      AND known.ts = 'epoch'::timestamptz + wanted.ts_us * interval '1 microsecond' AND known.ts BETWEEN %s AND %s
@@ -146,15 +147,16 @@ def store_readings(
 
 def lock_and_find_stored(
     rows: Rows, *, organization_id: int, received_at: datetime, first_of: Sequence[int] = ()
-) -> npt.NDArray[np.bool_]:
-    """For each row whether its sensor has a reading of that moment, which stays so until the transaction ends.
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """For each row whether its sensor has a reading of that moment, and whether that is another one than the row's;
+    both stay so until the transaction ends.
 
     `first_of` as in `store_readings`, which is to come next. Raises FirstReadings as that does: a sensor without a
     reading has no row to lock, and what is posted for it meanwhile would be overwritten.
     """
     if first_of:
         _prepare_first(first_of, organization_id=organization_id, received_at=received_at)
-    is_stored = np.zeros(len(rows), dtype=np.bool_)
+    is_stored, is_another = np.zeros((2, len(rows)), dtype=np.bool_)
     with connection.cursor() as cursor:
         sensor_ids = np.unique(rows.sensor_ids).tolist()
         cursor.execute(_LOCK, [number_array(sensor_ids)])
@@ -162,17 +164,10 @@ def lock_and_find_stored(
         if missing := [one for one in sensor_ids if one not in locked]:
             raise FirstReadings(missing)
         # Only now: a statement sees what was committed before it began.
-        cursor.execute(
-            _STORED,
-            [
-                number_array(rows.sensor_ids.tolist()),
-                number_array(rows.ts_us.tolist()),
-                moment(rows.ts_us.min()),
-                moment(rows.ts_us.max()),
-            ],
-        )
-        is_stored[[row for (row,) in cursor.fetchall()]] = True
-    return is_stored
+        cursor.execute(_STORED, [*_literals(rows), moment(rows.ts_us.min()), moment(rows.ts_us.max())])
+        for row, is_same in cursor.fetchall():
+            is_stored[row], is_another[row] = True, not is_same
+    return is_stored, is_another
 
 
 def _prepare_first(sensor_ids: Sequence[int], *, organization_id: int, received_at: datetime) -> None:

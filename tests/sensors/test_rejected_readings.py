@@ -366,7 +366,7 @@ def test_of_two_senders_of_one_moment_the_last_that_came_wins(plant, api_key, ot
         send(None, [3.0], newest_us=NOW_US - MINUTE_US, organization=plant.organization)
     make_sensor(plant.machine, "pump-9/vibration")
     report = replay_rejected(RejectedReading.objects.all(), by=None)
-    assert str(report) == "2 stored; 1 left out, as a reading of their moment was stored already."
+    assert str(report) == "2 stored; 1 left out, as another reading of their moment was stored already."
     assert stored() == [("pump-9/vibration", 3.0, 0), ("pump-9/vibration", 2.0, 0)]
 
 
@@ -413,6 +413,23 @@ def test_a_replay_leaves_a_value_that_is_posted_meanwhile(plant, api_key):
         assert replay() == (0, {})
     assert stored() == [("pump-9/vibration", 5.0, 0)]
     assert RejectedReading.objects.get().code == "already_stored"
+
+
+def test_a_replay_that_broke_off_counts_what_it_had_stored_when_it_is_started_again(plant, api_key):
+    send(api_key, [1.0, np.nan], quality=2)
+    make_sensor(plant.machine, "pump-9/vibration")
+
+    def dies_before_it_settles(execute, sql, params, many, context):
+        if "SET stored_at" in sql:
+            raise KeyboardInterrupt
+        return execute(sql, params, many, context)
+
+    with pytest.raises(KeyboardInterrupt), connection.execute_wrapper(dies_before_it_settles):
+        replay()
+    assert Reading.objects.count() == 2
+
+    assert str(replay_rejected(RejectedReading.objects.all(), by=None)) == "2 stored."
+    assert set(RejectedReading.objects.values_list("code", "stored_at")) == {("unknown_sensor", NOW)}
 
 
 def test_only_what_is_asked_for_is_replayed(plant, api_key):
