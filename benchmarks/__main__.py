@@ -10,21 +10,36 @@ from pathlib import Path
 import django
 
 from smartmaint.supervisor import adopt_running_environment
+from smartmaint.supervisor.throwaway import with_database
 from tests.processes.product import RunningProduct, running_product
 
 SUBJECTS = ("ingest", "loop_latency", "real_input")
+ON_A_DATABASE_ALONE = ("refresh",)
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("subject", choices=SUBJECTS)
+    parser.add_argument("subject", choices=SUBJECTS + ON_A_DATABASE_ALONE)
     chosen, rest = parser.parse_known_args(arguments)
+    if chosen.subject in ON_A_DATABASE_ALONE:
+        return run_on_a_database(chosen.subject, rest)
     with (
         tempfile.TemporaryDirectory(prefix="smartmaint-benchmark-") as folder,
         running_product(Path(folder)) as product,
     ):
         be_inside(product)
         return import_module(f"benchmarks.{chosen.subject}").main(product, rest)
+
+
+def run_on_a_database(subject: str, rest: list[str]) -> int:
+    """Begin anew with a database of its own, where there is none yet."""
+    os.environ.setdefault("SECRET_KEY", "only for benchmarks")
+    if "DATABASE_URL" not in os.environ:
+        return with_database([sys.executable, "-m", "benchmarks", subject, *rest], is_kept=False)
+    os.environ["LOG_LEVEL"] = "WARNING"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "smartmaint.settings"
+    django.setup()
+    return import_module(f"benchmarks.{subject}").main(rest)
 
 
 def be_inside(product: RunningProduct) -> None:

@@ -2,9 +2,9 @@
 
 from django.dispatch import receiver
 
-from maintenance.services.proposing import propose_task, seed_policy
+from maintenance.services.proposing import propose_tasks, seed_policy
 from predictions.models import Prediction
-from predictions.signals import prediction_made
+from predictions.signals import predictions_made
 from smartmaint.accounts.models import Organization
 from smartmaint.accounts.signals import organization_created
 
@@ -14,6 +14,6 @@ def on_organization_created(sender: object, *, organization: Organization, **kwa
     seed_policy(organization)
 
 
-@receiver(prediction_made)
-def on_prediction_made(sender: object, *, prediction: Prediction, **kwargs: object) -> None:
-    propose_task(prediction)
+@receiver(predictions_made)
+def on_predictions_made(sender: object, *, predictions: list[Prediction], **kwargs: object) -> None:
+    propose_tasks(predictions)

@@ -1,33 +1,62 @@
 """The agents of predictions: they make what was asked for, ask anew each hour, and score what came true."""
 
-from django.db.models import Case, IntegerField, Value, When
+import time
+from dataclasses import asdict
+
+import structlog
+from django.db.models import Q
 
 from predictions.models import Prediction, PredictionOutcome, Trigger
-from predictions.services.making import forecast_pending, make_prediction
+from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.requesting import request_due_predictions
 from predictions.services.scoring import compute_score, request_scores_of_past_horizons, score_prediction
 from smartmaint.agents import agent
 from smartmaint.work import Tally, each, run_pending
 
-PERIODIC_LAST = Case(
-    When(trigger=Trigger.PERIOD, then=Value(1)), default=Value(0), output_field=IntegerField()
-)
+# What an anomaly that comes now may have to wait for is one of these: a second or two.
+PERIODIC_TOGETHER = 250
+URGENT_TOGETHER = 50
+BUDGET_SECONDS = 20.0
+
+log = structlog.get_logger(__name__)
 
 
 @agent(every=2, alone=True)
 def make_predictions() -> Tally:
-    """Make the predictions that were asked for, those after anomalies first.
+    """Make the predictions that were asked for: all urgent ones, then some of the periodic ones, and again.
 
-    Few at a time: one that comes after an anomaly waits for the batch before it, and for the rest of its own.
+    One that comes after an anomaly, or that a person asked for, so waits for one batch of periodic ones at most, and
+    shares its own with none of them.
     """
-    return run_pending(
+    tally, deadline = Tally(), time.monotonic() + BUDGET_SECONDS
+    while True:
+        urgent = _make(~Q(trigger=Trigger.PERIOD), together=URGENT_TOGETHER, budget_seconds=BUDGET_SECONDS)
+        periodic = _make(Q(trigger=Trigger.PERIOD), together=PERIODIC_TOGETHER, budget_seconds=0)
+        tally += urgent + periodic
+        if periodic == Tally() or time.monotonic() >= deadline:
+            return tally
+
+
+def _make(which: Q, *, together: int, budget_seconds: float) -> Tally:
+    """Work on one part of the queue, and tell how far it is."""
+    began = time.monotonic()
+    tally = run_pending(
         Prediction,
         work=forecast_pending,
-        settle=make_prediction,
-        order_by=(PERIODIC_LAST, "id"),
-        batch_size=4,
-        budget_seconds=4,
+        settle_all=enter_predictions,
+        order_by=("id",),
+        batch_size=together,
+        budget_seconds=budget_seconds,
+        only=which,
     )
+    if tally != Tally():
+        log.info(
+            "predictions_entered",
+            **asdict(tally),
+            waiting=Prediction.objects.due().count(),
+            seconds=round(time.monotonic() - began, 3),
+        )
+    return tally
 
 
 @agent(every=60)

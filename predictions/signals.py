@@ -2,8 +2,8 @@
 
 from django.dispatch import Signal
 
-prediction_made = Signal()
-"""A prediction entered the ledger (also called MaintenancePredicted): prediction (Prediction)."""
+predictions_made = Signal()
+"""Predictions entered the ledger together (each also called MaintenancePredicted): predictions (list of Prediction)."""
 
 prediction_scored = Signal()
 """It became known what a prediction was worth: outcome (PredictionOutcome)."""

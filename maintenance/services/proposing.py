@@ -1,5 +1,6 @@
 """From a prediction to a task, or to the reason why there is none."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -36,21 +37,67 @@ def seed_policy(organization: Organization) -> None:
     MaintenancePolicy.objects.get_or_create(organization=organization)
 
 
-@transaction.atomic
 def propose_task(prediction: Prediction) -> Proposal:
     """Decide on a prediction, once: a task of type predictive, or why not. Doing it again returns what was decided."""
+    return propose_tasks([prediction])[0]
+
+
+@transaction.atomic
+def propose_tasks(predictions: Sequence[Prediction]) -> list[Proposal]:
+    """Decide on predictions, each once and one after another, as `propose_task` does.
+
+    Most tell of a risk that is too low: those need no look at anything, and are written together.
+    """
     # One decision at a time per organisation: budget, cooldown and "one open task" are read before they are written.
-    policy = MaintenancePolicy.objects.select_for_update(no_key=True).get(
-        organization_id=prediction.organization_id
+    policies = _lock_policies({prediction.organization_id for prediction in predictions})
+    proposals = Proposal.objects.in_bulk(
+        [prediction.pk for prediction in predictions], field_name="prediction_id"
     )
-    existing = Proposal.objects.filter(prediction=prediction).first()
-    if existing is not None:
-        return existing
-    equipment, failure_mode = prediction.sensor.equipment, prediction.limit.failure_mode
-    decision, reason, task = _decide(policy, prediction, equipment, failure_mode)
+    low_risks: dict[int, Proposal] = {}
+    for prediction in predictions:
+        if prediction.pk in proposals or prediction.pk in low_risks:
+            continue
+        policy = policies[prediction.organization_id]
+        if reason := _low_risk(policy, prediction):
+            low_risks[prediction.pk] = _proposal(prediction, Decision.LOW_RISK, reason)
+        else:
+            proposals[prediction.pk] = _weigh(policy, prediction)
+    Proposal.objects.bulk_create(low_risks.values())
+    proposals |= low_risks
+    return [proposals[prediction.pk] for prediction in predictions]
+
+
+def _lock_policies(organization_ids: set[int]) -> dict[int, MaintenancePolicy]:
+    """In the order of their keys, as everybody who locks more than one."""
+    policies = MaintenancePolicy.objects.select_for_update(no_key=True).filter(
+        organization_id__in=organization_ids
+    )
+    return {policy.organization_id: policy for policy in policies.order_by("pk")}
+
+
+def _low_risk(policy: MaintenancePolicy, prediction: Prediction) -> str:
+    """Why the risk needs no task; empty when it may."""
+    days, threshold = policy.propose_within_days, policy.propose_from_probability
+    risk = prediction.probability_within(days)
+    return f"{risk:.0%} within {days} days is below {threshold:.0%}." if risk < threshold else ""
+
+
+def _weigh(policy: MaintenancePolicy, prediction: Prediction) -> Proposal:
+    """Decide on a risk that is high enough, and keep the decision."""
+    decision, reason, task = _decide(
+        policy, prediction, prediction.sensor.equipment, prediction.limit.failure_mode
+    )
     if task is not None:
         expect_verdict(prediction)
-    return Proposal.objects.create(
+    proposal = _proposal(prediction, decision, reason, task)
+    proposal.save()
+    return proposal
+
+
+def _proposal(
+    prediction: Prediction, decision: Decision, reason: str, task: MaintenanceTask | None = None
+) -> Proposal:
+    return Proposal(
         organization_id=prediction.organization_id,
         prediction=prediction,
         decision=decision,
@@ -62,10 +109,6 @@ def propose_task(prediction: Prediction) -> Proposal:
 def _decide(
     policy: MaintenancePolicy, prediction: Prediction, equipment: Equipment, failure_mode: FailureMode
 ) -> tuple[Decision, str, MaintenanceTask | None]:
-    days, threshold = policy.propose_within_days, policy.propose_from_probability
-    risk = prediction.probability_within(days)
-    if risk < threshold:
-        return Decision.LOW_RISK, f"{risk:.0%} within {days} days is below {threshold:.0%}.", None
     if _was_repaired_since(prediction):
         return (
             Decision.SUPERSEDED,
@@ -89,6 +132,8 @@ def _decide(
     if policy.daily_budget is not None and _proposed_today(policy.organization, now) >= policy.daily_budget:
         return Decision.OVER_BUDGET, f"{policy.daily_budget} tasks were proposed today already.", None
     task = _create_task(policy, prediction, equipment, failure_mode)
+    days = policy.propose_within_days
+    risk = prediction.probability_within(days)
     return Decision.PROPOSED, f"{risk:.0%} within {days} days: {task.number}.", task
 
 

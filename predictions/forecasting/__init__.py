@@ -2,13 +2,13 @@
 
 The one entry is `forecast`, which takes many series at once:
 
-    raw readings -> buckets -> outlier mask -> guards -> fit -> latent paths -> first passage -> Forecast
+    raw readings -> buckets -> outlier mask -> guards -> fit -> futures -> first passage -> Forecast
 
 `fitting.fit_all` is the only place that turns histories into models; everything after it works on
 `LatentModel`.
 """
 
-from predictions.forecasting.fleet import forecast, needs_borrowed_behaviour
+from predictions.forecasting.fleet import forecast
 from predictions.forecasting.request import BorrowedBehaviour, ForecastRequest, LimitTarget, borrow_behaviour
 from predictions.forecasting.result import DAYS_AHEAD, HORIZON_DAYS, Forecast, ForecastError, SeriesResult
 
@@ -23,5 +23,4 @@ __all__ = [
     "SeriesResult",
     "borrow_behaviour",
     "forecast",
-    "needs_borrowed_behaviour",
 ]

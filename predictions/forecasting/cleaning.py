@@ -27,12 +27,21 @@ def outlier_mask(values: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.zeros(len(values), dtype=bool)
     padded = np.pad(values, HALF_WINDOW, constant_values=np.nan)
     windows = sliding_window_view(padded, 2 * HALF_WINDOW + 1)
-    medians = np.nanmedian(windows, axis=1)
-    spreads = MAD_TO_SD * np.nanmedian(np.abs(windows - medians[:, None]), axis=1)
-    spreads = np.where(spreads > 0, spreads, _spread_of_a_coarse_sensor(values))
+    present = len(windows[0]) - np.isnan(windows).sum(axis=1)
+    medians = _medians(windows, present)
+    spreads = MAD_TO_SD * _medians(np.abs(windows - medians[:, None]), present)
+    if not (spreads > 0).all():
+        spreads = np.where(spreads > 0, spreads, _spread_of_a_coarse_sensor(values))
     mask = np.abs(values - medians) > THRESHOLD * spreads
     _keep_confirmed_ending(mask)
     return mask if mask.mean() <= MASKED_SHARE_AT_MOST else np.zeros_like(mask)
+
+
+def _medians(windows: NDArray[np.float64], present: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Median (n,) of the `present` (n,) values of each row that are not missing; numpy's takes five times as long."""
+    ordered = np.sort(windows, axis=1)  # missing ones are last
+    rows = np.arange(len(windows))
+    return (ordered[rows, (present - 1) // 2] + ordered[rows, present // 2]) / 2
 
 
 def _spread_of_a_coarse_sensor(values: NDArray[np.float64]) -> float:

@@ -1,7 +1,7 @@
 """Many requests to many forecasts: guards, one fit a series, one set of futures for all of its limits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from predictions.forecasting.guards import no_reading, stale, too_short
 from predictions.forecasting.history import LOOK_BACK_DAYS, History, read_history
 from predictions.forecasting.latent import LatentModel
 from predictions.forecasting.passage import first_passage
-from predictions.forecasting.request import ForecastRequest, LimitTarget
+from predictions.forecasting.request import BorrowedBehaviour, ForecastRequest, LimitTarget
 from predictions.forecasting.result import (
     DAYS_AHEAD,
     HORIZON_DAYS,
@@ -37,9 +37,15 @@ class Series:
         return self.refusal is None and not all(map(self.history.has_passed, self.request.limits))
 
 
-def forecast(requests: Sequence[ForecastRequest]) -> list[SeriesResult]:
-    """One result per request, in order: a Forecast per limit, in the order of the limits, or an error."""
-    read = [attempt(request.key, partial(_read, request)) for request in requests]
+Lend = Callable[[str], BorrowedBehaviour | None]
+
+
+def forecast(requests: Sequence[ForecastRequest], *, lend: Lend | None = None) -> list[SeriesResult]:
+    """One result per request, in order: a Forecast per limit, in the order of the limits, or an error.
+
+    `lend` is asked, by their key, for those alone that a forecast needs and whose history is too short for one.
+    """
+    read = [attempt(request.key, partial(_read, request, lend)) for request in requests]
     to_fit = {
         index: FitInput(series.request, series.history)
         for index, series in enumerate(read)
@@ -54,16 +60,13 @@ def forecast(requests: Sequence[ForecastRequest]) -> list[SeriesResult]:
     ]
 
 
-def needs_borrowed_behaviour(request: ForecastRequest) -> bool:
-    """Whether a forecast would use `request.borrowed`: a limit is not passed yet, and the history is too short."""
-    series = _read(request)
-    return series.needs_fit and too_short(series.history) is not None
-
-
-def _read(request: ForecastRequest) -> Series:
+def _read(request: ForecastRequest, lend: Lend | None) -> Series:
     history = read_history(request)
     reason = no_reading(history) or stale(history, now_us=request.now_us)
-    return Series(request, history, Refusal(reason) if reason else None)
+    series = Series(request, history, Refusal(reason) if reason else None)
+    if lend is None or not series.needs_fit or too_short(history) is None:
+        return series
+    return replace(series, request=replace(request, borrowed=lend(request.key)))
 
 
 def _conclude(series: Series, fit: Fit | None) -> SeriesResult:
@@ -126,7 +129,7 @@ def _not_possible(series: Series, refusal: Refusal, limit: LimitTarget) -> Forec
 
 def _modelled(series: Series, model: LatentModel, futures: Futures, limit: LimitTarget) -> Forecast:
     now_us, history = series.request.now_us, series.history
-    passage = first_passage(latent=futures.latent, ts_us=futures.ts_us, limit=limit)
+    passage = first_passage(futures=futures, limit=limit)
     explanation = explain_forecast(history=history, model=model, passage=passage, limit=limit, now_us=now_us)
     return Forecast(
         limit_key=limit.key,

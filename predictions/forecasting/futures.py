@@ -5,12 +5,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from predictions.forecasting.buckets import DAY_S, DAY_US, HOUR_S, SECOND_US
+from predictions.forecasting.buckets import DAY_S, HOUR_S, SECOND_US
 from predictions.forecasting.latent import LatentModel
 from predictions.forecasting.result import HORIZON_DAYS, PATH_QUANTILES
 
 PATHS = 500
-NOISE_DRAWS = 8
+
+# Where paths are drawn; in between they are straight. One change of slope matters most in the first days.
+FINE_DAYS = 2
+KNOTS_A_FINE_DAY = 8
+KNOT_OFFSETS_S = np.concatenate(
+    (
+        np.arange(0, FINE_DAYS * DAY_S, DAY_S // KNOTS_A_FINE_DAY, dtype=np.int64),
+        np.arange(FINE_DAYS * DAY_S, HORIZON_DAYS * DAY_S + 1, DAY_S, dtype=np.int64),
+    )
+)
 
 # Every three hours for two days, which shows a daily cycle; then whole days only, so that the cycle does not
 # alias.
@@ -24,23 +33,48 @@ PATH_OFFSETS_S = np.concatenate(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Futures:
-    """`latent` (paths, n) at `ts_us` (n,); `path_quantiles` of the observed value at `path_ts_us` (61,)."""
+    """Every path is one course, with its seasons, plus what this path deviates from it.
 
-    ts_us: NDArray[np.int64]
-    latent: NDArray[np.float64]
+    `course` (n,) every `step_us` from `start_us` on. `deviations` (paths, k) at the steps `knots` (k,) of the
+    course, of which the first is 0 and the last is n - 1; in between they go on in a straight line.
+    `path_quantiles` are those of the observed value at `path_ts_us` (61,).
+    """
+
+    start_us: int
+    step_us: int
+    course: NDArray[np.float64]
+    knots: NDArray[np.int64]
+    deviations: NDArray[np.float64]
     path_ts_us: NDArray[np.int64]
     path_quantiles: dict[str, list[float]]
 
 
 def draw_futures(*, model: LatentModel, now_us: int, bucket_s: int, seed: int) -> Futures:
-    """Latent paths from now to the horizon, one step a bucket (at most a day), reproducible by the seed."""
-    rng = np.random.default_rng(seed)
+    """Paths from now to the horizon, reproducible by the seed; by the hour, or three for coarser buckets."""
+    step_s = HOUR_S if bucket_s < 3 * HOUR_S else 3 * HOUR_S
+    course = model.course(
+        start_us=now_us, step_us=step_s * SECOND_US, count=HORIZON_DAYS * (DAY_S // step_s) + 1
+    )
+    deviations = model.deviate(
+        ts_us=now_us + KNOT_OFFSETS_S * SECOND_US, paths=PATHS, rng=np.random.default_rng(seed)
+    )
     path_ts_us = now_us + PATH_OFFSETS_S * SECOND_US
-    steps_us = np.arange(0, HORIZON_DAYS * DAY_US + 1, min(bucket_s, DAY_S) * SECOND_US, dtype=np.int64)
-    ts_us = np.union1d(now_us + steps_us, path_ts_us)
-    latent = model.sample(ts_us=ts_us, paths=PATHS, rng=rng)
-    at_path = latent[:, np.searchsorted(ts_us, path_ts_us)]
-    observed = at_path + rng.normal(0.0, model.noise_sd, size=(NOISE_DRAWS, *at_path.shape))
-    by_instant = np.ascontiguousarray(observed.reshape(-1, len(path_ts_us)).T)
-    bands = np.quantile(by_instant, list(PATH_QUANTILES.values()), axis=1)
-    return Futures(ts_us, latent, path_ts_us, dict(zip(PATH_QUANTILES, bands.tolist(), strict=True)))
+    bands = course[PATH_OFFSETS_S // step_s] + model.reach(
+        ts_us=path_ts_us, shares=tuple(PATH_QUANTILES.values())
+    )
+    return Futures(
+        start_us=now_us,
+        step_us=step_s * SECOND_US,
+        course=course,
+        knots=KNOT_OFFSETS_S // step_s,
+        deviations=deviations,
+        path_ts_us=path_ts_us,
+        path_quantiles=dict(zip(PATH_QUANTILES, _to_significant_digits(bands).tolist(), strict=True)),
+    )
+
+
+def _to_significant_digits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Six of them: more says nothing, and the last of a fit depend on which others were fitted with it."""
+    magnitude = np.floor(np.log10(np.maximum(np.abs(values), 1e-300)))
+    factor = 10.0 ** (5.0 - np.clip(magnitude, -290.0, 290.0))
+    return np.round(values * factor) / factor

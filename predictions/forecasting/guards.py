@@ -86,7 +86,6 @@ def least_sightings(ts_us: NDArray[np.int64], period_s: int, bucket_s: int) -> i
     A cycle is divided into eight phases, or as many as it has buckets.
     """
     phases = min(PHASES, period_s // bucket_s)
-    seconds = ts_us // SECOND_US
-    cycle, phase = seconds // period_s, seconds % period_s * phases // period_s
-    seen = np.unique(np.stack((phase, cycle)), axis=1)
-    return int(np.bincount(seen[0], minlength=phases).min())
+    at = np.sort(ts_us // SECOND_US * phases // period_s)  # whole phases since the epoch
+    seen = at[np.diff(at, prepend=at[0] - 1) > 0]
+    return int(np.bincount(seen % phases, minlength=phases).min())

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictions.forecasting.buckets import DAY_US
+from predictions.forecasting.futures import Futures
 from predictions.forecasting.request import LimitTarget
 
 NEVER_US = np.iinfo(np.int64).max
@@ -32,10 +33,31 @@ class FirstPassage:
         return None if instant == NEVER_US else instant
 
 
-def first_passage(
-    *, latent: NDArray[np.float64], ts_us: NDArray[np.int64], limit: LimitTarget
-) -> FirstPassage:
-    """First instant of `ts_us` (n,) at which each latent path of (paths, n) is at or beyond the limit."""
-    beyond = limit.are_crossed_by(latent)
-    first = np.where(beyond.any(axis=1), ts_us[beyond.argmax(axis=1)], NEVER_US)
-    return FirstPassage(crossed_us=first)
+def first_passage(*, futures: Futures, limit: LimitTarget) -> FirstPassage:
+    """First step of the course at which each path is at or beyond the limit.
+
+    Between two knots a path may cross only if the larger of its deviations at both reaches the least room that the
+    course leaves there. Only such stretches are looked at step by step, for each path the earliest first.
+    """
+    deviations, room = futures.deviations, limit.value - futures.course
+    if limit.direction == "low":
+        deviations, room = -deviations, -room
+    least_room = np.minimum(np.minimum.reduceat(room, futures.knots[:-1]), room[futures.knots[1:]])
+    may_cross = np.maximum(deviations[:, :-1], deviations[:, 1:]) >= least_room
+    longest = np.arange(np.diff(futures.knots).max() + 1)
+    crossed_us = np.full(len(deviations), NEVER_US)
+    undecided = np.flatnonzero(may_cross.any(axis=1))
+    while len(undecided):
+        stretch = may_cross[undecided].argmax(axis=1)
+        begin, end = futures.knots[stretch, None], futures.knots[stretch + 1, None]
+        steps = np.minimum(begin + longest, end)  # a shorter stretch repeats its last step
+        shares = (steps - begin) / (end - begin)
+        moved = deviations[undecided, stretch, None] * (1 - shares)
+        moved += deviations[undecided, stretch + 1, None] * shares
+        is_beyond = moved >= room[steps]
+        crosses = is_beyond.any(axis=1)
+        first = steps[crosses, is_beyond[crosses].argmax(axis=1)]
+        crossed_us[undecided[crosses]] = futures.start_us + first * futures.step_us
+        may_cross[undecided, stretch] = False
+        undecided = undecided[~crosses & may_cross[undecided].any(axis=1)]
+    return FirstPassage(crossed_us=crossed_us)

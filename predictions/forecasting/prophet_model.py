@@ -74,7 +74,7 @@ def _to_natural_units(
     coefficients = np.split(parameters["beta"] * scale, ends) if seasons else []
     return TrendSeason(
         name="prophet",
-        version=f"{prophet.__version__}+paths.1",
+        version=f"{prophet.__version__}+paths.2",
         origin_us=int(history.ts_us[0]),
         fitted_days=span_days,
         start_level=low + float(parameters["m"][0]) * scale,

@@ -2,12 +2,11 @@
 
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 from typing import cast
-
-import numpy as np
 
 from predictions.forecasting import (
     HORIZON_DAYS,
@@ -15,20 +14,43 @@ from predictions.forecasting import (
     ForecastError,
     ForecastRequest,
     LimitTarget,
+    SeriesResult,
     forecast,
-    needs_borrowed_behaviour,
 )
 from predictions.forecasting.request import Direction
+from predictions.forecasting.result import attempt
 from predictions.models import Prediction, PredictionStatus
 from predictions.services.borrowing import Lender
-from predictions.signals import prediction_made
+from predictions.services.histories import Measured, in_portions, read_histories
+from predictions.signals import predictions_made
 from sensors import storage
-from sensors.models import HourlyRollup, Limit, Quality, Sensor
+from sensors.models import Limit, Sensor
 from smartmaint import clock
+from smartmaint.updating import update_together
 
 LOOK_BACK = timedelta(days=365)
-# Recent readings count one by one, older ones by the hour: a year of a sensor is then read in no time.
-RAW = timedelta(days=2)
+ANSWER = [
+    "status",
+    "made_at",
+    "not_possible_because",
+    "limit_value",
+    "direction",
+    "cutoff_at",
+    "data_from_at",
+    "data_to_at",
+    "horizon_days",
+    "is_already_beyond",
+    *(f"p_{days}d" for days in (1, 7, 14, 30, 90)),
+    "passes_p10_at",
+    "passes_p50_at",
+    "passes_p90_at",
+    "path",
+    "model_name",
+    "model_version",
+    "settings",
+    "input_quality",
+    "explanation",
+]
 
 
 class ForecastFailed(Exception):
@@ -50,21 +72,17 @@ def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | Forecas
     by_sensor: dict[int, list[Prediction]] = defaultdict(list)
     for prediction in predictions:
         by_sensor[prediction.sensor_id].append(prediction)
-    sensors = (
-        Sensor.objects.select_related("equipment__equipment_class")
-        .prefetch_related("baselines")
-        .in_bulk(list(by_sensor))
-    )
     limits = Limit.objects.in_bulk([prediction.limit_id for prediction in predictions])
-    lender = Lender(cutoff_at)
-    requests = [
-        _forecast_request(
-            sensors[sensor_id], [limits[prediction.limit_id] for prediction in waiting], cutoff_at, lender
-        )
-        for sensor_id, waiting in by_sensor.items()
-    ]
+    results = _forecast_sensors(
+        {
+            sensor_id: [limits[prediction.limit_id] for prediction in waiting]
+            for sensor_id, waiting in by_sensor.items()
+        },
+        cutoff_at,
+    )
     answers: dict[int, Answer | ForecastFailed] = {}
-    for waiting, result in zip(by_sensor.values(), forecast(requests), strict=True):
+    for sensor_id, waiting in by_sensor.items():
+        result = results[sensor_id]
         if isinstance(result, ForecastError):
             answers |= {prediction.pk: ForecastFailed(result.message) for prediction in waiting}
         else:
@@ -75,20 +93,56 @@ def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | Forecas
     return [answers[prediction.pk] for prediction in predictions]
 
 
+def _forecast_sensors(limits: Mapping[int, list[Limit]], cutoff_at: datetime) -> dict[int, SeriesResult]:
+    """Forecasts by sensor, one for each of its limits in their order. A sensor that fails stops no other."""
+    sensors = (
+        Sensor.objects.select_related("equipment__equipment_class")
+        .prefetch_related("baselines")
+        .in_bulk(list(limits))
+    )
+    lender = Lender(cutoff_at)
+    repaired_at = {sensor_id: _last_repair(sensor, cutoff_at) for sensor_id, sensor in sensors.items()}
+    oldest = cutoff_at - LOOK_BACK
+    since = {sensor_id: max(repaired_at[sensor_id] or oldest, oldest) for sensor_id in limits}
+    results: dict[int, SeriesResult] = {}
+    for portion in in_portions(since, until=cutoff_at):
+        asked = [
+            attempt(
+                str(sensor_id),
+                partial(
+                    _forecast_request,
+                    sensors[sensor_id],
+                    measured,
+                    limits[sensor_id],
+                    cutoff_at,
+                    repaired_at[sensor_id],
+                ),
+            )
+            for sensor_id, measured in read_histories(portion, until=cutoff_at).items()
+        ]
+        results |= {int(one.key): one for one in asked if isinstance(one, ForecastError)}
+        requests = [one for one in asked if isinstance(one, ForecastRequest)]
+        answers = forecast(requests, lend=lambda key: lender.lend_to(sensors[int(key)]))
+        results |= {int(one.key): answer for one, answer in zip(requests, answers, strict=True)}
+    return results
+
+
+def _last_repair(sensor: Sensor, cutoff_at: datetime) -> datetime | None:
+    started_at = (baseline.started_at for baseline in sensor.baselines.all())
+    return max((moment for moment in started_at if moment <= cutoff_at), default=None)
+
+
 def _forecast_request(
-    sensor: Sensor, limits: list[Limit], cutoff_at: datetime, lender: Lender
+    sensor: Sensor,
+    measured: Measured,
+    limits: list[Limit],
+    cutoff_at: datetime,
+    repaired_at: datetime | None,
 ) -> ForecastRequest:
-    repaired_at = max(
-        (baseline.started_at for baseline in sensor.baselines.all() if baseline.started_at <= cutoff_at),
-        default=None,
-    )
-    ts_us, values = read_history(
-        sensor, since=max(repaired_at or cutoff_at - LOOK_BACK, cutoff_at - LOOK_BACK), until=cutoff_at
-    )
-    request = ForecastRequest(
-        key=sensor.key,
-        ts_us=ts_us,
-        values=values,
+    return ForecastRequest(
+        key=str(sensor.pk),
+        ts_us=measured.ts_us,
+        values=measured.values,
         limits=[
             LimitTarget(
                 key=str(limit.pk),
@@ -99,39 +153,24 @@ def _forecast_request(
             for limit in limits
         ],
         now_us=storage.microseconds(cutoff_at),
+        # Of the sensor and the moment alone: whoever is forecast beside it, the same can be made again.
         seed=zlib.crc32(f"{sensor.pk} {cutoff_at.isoformat()}".encode()),
         regime_started_us=None if repaired_at is None else storage.microseconds(repaired_at),
         expected_interval_s=sensor.expected_interval_s,
     )
-    if needs_borrowed_behaviour(request):
-        return replace(request, borrowed=lender.lend_to(sensor))
-    return request
 
 
-def read_history(sensor: Sensor, *, since: datetime, until: datetime) -> tuple[np.ndarray, np.ndarray]:
-    """A sensor's usable readings in (since, until]: hourly means, and each reading of the last two days.
-
-    Returns epoch microseconds (int64) and values in the sensor's unit (float64), both of one length.
-    """
-    raw_from = max(since, (until - RAW).replace(minute=0, second=0, microsecond=0))
-    whole_hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    rollups = HourlyRollup.objects.filter(sensor=sensor, started_at__gte=whole_hour, started_at__lt=raw_from)
-    hours = [
-        (storage.microseconds(hour), mean)
-        for hour, mean in rollups.order_by("started_at").values_list("started_at", "mean")
-    ]
-    # `after` leaves its own moment out, and so does the last rollup: a reading on the hour belongs to this part.
-    just_before = raw_from - timedelta(microseconds=1) if raw_from > since else since
-    raw = storage.read_readings(sensor.pk, after=just_before, until=until)
-    usable = (raw.quality != Quality.BAD) & ~np.isnan(raw.values)
-    return (
-        np.concatenate([np.array([hour for hour, _ in hours], dtype=np.int64), raw.ts_us[usable]]),
-        np.concatenate([np.array([mean for _, mean in hours], dtype=np.float64), raw.values[usable]]),
-    )
+def enter_predictions(predictions: Sequence[Prediction], answers: Sequence[Answer]) -> None:
+    """Enter answers in the ledger, for good, and tell the others. Runs in the predictions' transaction."""
+    for prediction, answer in zip(predictions, answers, strict=True):
+        _enter(prediction, answer)
+    update_together(predictions, ANSWER)
+    made = [prediction for prediction in predictions if prediction.status == PredictionStatus.MADE]
+    if made:
+        predictions_made.send(sender=Prediction, predictions=made)
 
 
-def make_prediction(prediction: Prediction, answer: Answer) -> None:
-    """Enter an answer in the ledger, for good, and tell the others. Runs in the prediction's transaction."""
+def _enter(prediction: Prediction, answer: Answer) -> None:
     said = answer.forecast
     prediction.status = PredictionStatus(said.status)
     prediction.made_at = clock.now()
@@ -148,7 +187,6 @@ def make_prediction(prediction: Prediction, answer: Answer) -> None:
     prediction.explanation = said.explanation
     if prediction.status == PredictionStatus.NOT_POSSIBLE:
         prediction.not_possible_because = said.reason
-        prediction.save()
         return
     prediction.horizon_days = HORIZON_DAYS
     prediction.is_already_beyond = said.already_beyond
@@ -158,8 +196,6 @@ def make_prediction(prediction: Prediction, answer: Answer) -> None:
     prediction.passes_p50_at = _moment(said.crossing_p50_us)
     prediction.passes_p90_at = _moment(said.crossing_p90_us)
     prediction.path = {"ts_us": said.path_ts_us, "quantiles": said.path_quantiles}
-    prediction.save()
-    prediction_made.send(sender=Prediction, prediction=prediction)
 
 
 def _moment(us: int | None) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from predictions.models import Prediction, PredictionQuerySet, PredictionStatus, Trigger
@@ -12,7 +12,7 @@ from smartmaint import clock
 PERIOD = timedelta(hours=1)
 # A probability of a sensor that fell silent is asked anew once, and is then answered with "not possible".
 WITHOUT_NEWS = timedelta(days=1)
-PERIODIC_BATCH = 500
+PERIODIC_BATCH = 20_000
 
 
 @transaction.atomic
@@ -72,15 +72,35 @@ def request_due_predictions() -> int:
     Due are limits whose last prediction is an hour old or older and whose sensor has news since; and predictions that
     were given up an hour ago: what made them fail may be gone.
     """
-    now = clock.now()
-    limits = list(
-        _due_limits(now).order_by(F("last_requested_at").asc(nulls_first=True), "pk")[:PERIODIC_BATCH]
-    )
+    return _insert_periodic(clock.now()) + _try_given_up_again()
+
+
+def _insert_periodic(now: datetime) -> int:
+    """One waiting prediction per due limit, by one statement; returns how many there are more."""
+    alike = Prediction(trigger=Trigger.PERIOD, requested_at=now)
+    alike.mark_due()
+    own = ("organization", "sensor", "limit")
+    shared = [
+        field for field in Prediction._meta.concrete_fields if not field.primary_key and field.name not in own
+    ]
+    longest_wait_first = _due_limits(now).order_by(F("last_requested_at").asc(nulls_first=True), "pk")
+    chosen = Limit.objects.filter(pk__in=longest_wait_first.values("pk")[:PERIODIC_BATCH])
     # In the order in which others insert them, or the two could wait for each other.
-    limits.sort(key=lambda limit: limit.pk)
-    _insert_waiting(limits, trigger=Trigger.PERIOD, requested_at=now)
-    inserted = Prediction.objects.filter(limit__in=limits, trigger=Trigger.PERIOD, requested_at=now).count()
-    return inserted + _try_given_up_again()
+    limits, parameters = (
+        chosen.order_by("pk").values_list("organization_id", "sensor_id", "pk").query.sql_with_params()
+    )
+    columns = ", ".join(f"{name}_id" for name in own) + "".join(f", {field.column}" for field in shared)
+    places = "".join(f", %s::{field.db_type(connection)}" for field in shared)
+    values = [
+        field.get_db_prep_save(getattr(alike, field.attname), connection=connection) for field in shared
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Prediction._meta.db_table} ({columns}) "
+            f"SELECT due.*{places} FROM ({limits}) due ON CONFLICT DO NOTHING",
+            [*values, *parameters],
+        )
+        return cursor.rowcount
 
 
 def _due_limits(now: datetime) -> QuerySet[Limit]:

@@ -36,7 +36,7 @@ def read_in_blocks(sensor_id: int, *, after: datetime | None, until: datetime) -
         after = moment(rows.ts_us[-1])
 
 
-def read_many(spans: Sequence[tuple[int, datetime | None, datetime]], *, most: int) -> dict[int, Rows]:
+def read_many(spans: Sequence[tuple[int, datetime | None, datetime]], *, most: int | None) -> dict[int, Rows]:
     """Readings of many sensors, each in its own (after, until], the first `most` of each, by sensor."""
     sensor_ids, after, until = zip(*spans, strict=True)
     return _copy(
@@ -51,6 +51,27 @@ def read_many(spans: Sequence[tuple[int, datetime | None, datetime]], *, most: i
         ORDER BY reading.sensor_id, reading.ts
         """,
         [number_array(sensor_ids), list(after), list(until), most],
+    ).by_sensor()
+
+
+def read_hours(spans: Sequence[tuple[int, datetime, datetime]]) -> dict[int, Rows]:
+    """Hourly means of many sensors, of the hours that begin in each one's own [first, before), by sensor.
+
+    A row is at the beginning of its hour; all are good, for rollups are made of what is usable.
+    """
+    sensor_ids, first, before = zip(*spans, strict=True)
+    return _copy(
+        """
+        SELECT rollup.sensor_id, rollup.started_at, rollup.mean, 0::smallint
+        FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS span(sensor_id, first, before)
+        CROSS JOIN LATERAL (
+            SELECT sensor_id, started_at, mean FROM sensors_hourlyrollup
+            WHERE sensor_id = span.sensor_id AND started_at >= span.first AND started_at < span.before
+            ORDER BY started_at
+        ) rollup
+        ORDER BY rollup.sensor_id, rollup.started_at
+        """,
+        [number_array(sensor_ids), list(first), list(before)],
     ).by_sensor()
 
 

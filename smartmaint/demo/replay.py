@@ -13,7 +13,7 @@ from simple_history.signals import pre_create_historical_record
 from maintenance.models import MaintenanceTask
 from maintenance.services.scheduling import plan_tasks, schedule_task
 from predictions.models import Prediction, PredictionOutcome
-from predictions.services.making import forecast_pending, make_prediction
+from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.scoring import compute_score, score_prediction
 from sensors.models import Anomaly, ReadingBatch
 from sensors.services.detection import detect_in_batches, keep_detections
@@ -93,7 +93,7 @@ def do_pending_work(organization: Organization) -> None:
     own = {"only": Q(organization=organization), "budget_seconds": UNTIL_EMPTY_S}
     run_pending(ReadingBatch, work=detect_in_batches, settle_all=keep_detections, order_by=("id",), **own)
     run_pending(Anomaly, work=each(judge_anomaly), settle=validate_anomaly, **own)
-    run_pending(Prediction, work=forecast_pending, settle=make_prediction, order_by=("id",), **own)
+    run_pending(Prediction, work=forecast_pending, settle_all=enter_predictions, order_by=("id",), **own)
     run_pending(MaintenanceTask, work=plan_tasks, settle=schedule_task, **own)
     run_pending(PredictionOutcome, work=each(compute_score), settle=score_prediction, **own)
 

@@ -8,7 +8,8 @@ from django.db import IntegrityError, connection, transaction
 from maintenance.machines import newest_predictions
 from predictions.agents import make_predictions
 from predictions.models import Prediction, PredictionStatus
-from predictions.services.making import forecast_pending, make_prediction, read_history
+from predictions.services.histories import read_histories
+from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.requesting import request_prediction_by_person
 from sensors.agents import detect_anomalies
 from sensors.models import Limit
@@ -96,7 +97,7 @@ def test_the_ledger_names_the_limit_that_was_used(plant):
         Limit.objects.update(value=8.0)
         return answers
 
-    run_pending(Prediction, work=forecast_and_change_the_limit, settle=make_prediction)
+    run_pending(Prediction, work=forecast_and_change_the_limit, settle_all=enter_predictions)
     assert Prediction.objects.get().limit_value == 7.1
 
 
@@ -134,5 +135,6 @@ def test_a_sensor_that_reports_by_the_hour_loses_no_reading_between_rollups_and_
         plant.sensor, [1.0] * 72, last_at=now.replace(minute=0), interval=timedelta(hours=1), historical=True
     )
     detect_anomalies()
-    ts_us, values = read_history(plant.sensor, since=now - timedelta(days=9), until=now)
-    assert (len(ts_us), len(set(ts_us.tolist())), len(values)) == (72, 72, 72)
+    measured = read_histories({plant.sensor.pk: now - timedelta(days=9)}, until=now)[plant.sensor.pk]
+    ts_us = measured.ts_us.tolist()
+    assert (ts_us, len(set(ts_us)), len(measured.values)) == (sorted(ts_us), 72, 72)

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from predictions.agents import make_predictions, request_predictions
 from predictions.models import Prediction, PredictionStatus, Trigger
 from predictions.services import requesting
-from predictions.services.making import forecast_pending, make_prediction
+from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.requesting import request_due_predictions, request_prediction_by_person
 from sensors.agents import detect_anomalies, validate_anomalies
 from sensors.models import Anomaly, Level, Limit
@@ -97,7 +97,7 @@ def test_an_anomaly_overtakes_the_prediction_that_is_being_made(plant):
         return answers
 
     tally = run_pending(
-        Prediction, work=forecast_while_an_anomaly_comes, settle=make_prediction, budget_seconds=0
+        Prediction, work=forecast_while_an_anomaly_comes, settle_all=enter_predictions, budget_seconds=0
     )
     assert (tally.settled, tally.overtaken) == (0, 1)
     with clock.frozen(clock.now() + timedelta(seconds=2)):

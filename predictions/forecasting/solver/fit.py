@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from predictions.forecasting.bands import deviations
 from predictions.forecasting.buckets import DAY_S, SECOND_US
 from predictions.forecasting.guards import Season
 from predictions.forecasting.latent import SeasonalCurve, TrendSeason
-from predictions.forecasting.solver.bands import deviations
 from predictions.forecasting.solver.design import (
     PROPHETS,
     Changepoints,
@@ -80,7 +80,7 @@ class FleetFit:
         changes = int(self.changes[series])
         return TrendSeason(
             name="prophet",
-            version=f"{FLEET_VERSION}+paths.1",
+            version=f"{FLEET_VERSION}+paths.2",
             origin_us=origin_us,
             fitted_days=span_days,
             start_level=low + float(self.m[series]) * scale,

@@ -156,10 +156,10 @@ def test_the_phase_of_a_season_is_turned_to_the_epoch() -> None:
     start_us = int(START.timestamp() * 1e6)
     model = fit.trend_season(0, grid_start_us=start_us, low=100_000.0, scale=2_000.0)
     index = np.arange(0, 960, 7)
-    ts_us = start_us + index * HOUR_S * 1_000_000
-    np.testing.assert_allclose(
-        model.trend(ts_us) + model.season(ts_us), 100_000 + 2_000 * fit.latent(index)[0], atol=1e-6
-    )
+    step_us = HOUR_S * 1_000_000
+    ts_us = start_us + index * step_us
+    season = model.season(start_us=start_us, step_us=7 * step_us, count=len(index))
+    np.testing.assert_allclose(model.trend(ts_us) + season, 100_000 + 2_000 * fit.latent(index)[0], atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "noise_sd"), [(0.05, 0.3), (1.0, 0.1), (1.0, 0.002)])
