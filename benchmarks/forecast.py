@@ -1,4 +1,6 @@
-"""How fast the fleet's solver is, and how close to Prophet itself. It needs neither product nor database.
+"""How fast the fleet's solver is, how close to Prophet itself, and how long a whole fleet's refresh takes.
+
+It starts no product; the refresh has a database of its own, the rest needs none.
 
 python benchmarks/forecast.py --json
 """
@@ -16,6 +18,7 @@ if __name__ == "__main__":
 import argparse
 import json
 import logging
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -56,6 +59,7 @@ class Choice:
     compared: int
     exact: int
     processes: int
+    sensors: int
 
 
 def measure_speed(choice: Choice, pool: Executor) -> Figures:
@@ -100,10 +104,20 @@ def measure_closeness(choice: Choice, pool: Executor) -> Figures:
     }
 
 
+def measure_refresh(choice: Choice, pool: Executor) -> Figures:
+    """A fleet's hourly refresh from the database to the ledger, in a process of its own (see `refresh.py`)."""
+    command = [sys.executable, "-m", "benchmarks", "refresh", "--sensors", str(choice.sensors), "--json"]
+    ran = subprocess.run(
+        command, cwd=Path(__file__).resolve().parent.parent, check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(ran.stdout)
+
+
 # A new measurement is a function here; its figures join the others.
 MEASUREMENTS: dict[str, Callable[[Choice, Executor], Figures]] = {
     "speed": measure_speed,
     "closeness": measure_closeness,
+    "refresh": measure_refresh,
 }
 
 
@@ -124,6 +138,7 @@ def main(arguments: Sequence[str]) -> int:
         "compared": (200, "series whose forecasts are compared"),
         "exact": (24, "of them compared with Prophet run to its optimum, some 5 s each"),
         "processes": (os.cpu_count() or 1, "that Prophet gets"),
+        "sensors": (10_000, "of the fleet that is refreshed, each with one limit"),
     }
     for name, (default, meaning) in counts.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{meaning} (default: %(default)s)")

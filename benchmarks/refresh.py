@@ -115,7 +115,7 @@ def lay_out(sensors: int) -> None:
         for number in range(sensors)
     )
     Limit.objects.bulk_create(
-        Limit(organization=organization, sensor=sensor, level=Level.HIGH, value=60, failure_mode=vibration)
+        Limit(organization=organization, sensor=sensor, level=Level.HIGH, value=64, failure_mode=vibration)
         for sensor in made
     )
     now = clock.now()

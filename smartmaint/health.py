@@ -51,6 +51,9 @@ def _facts(now: datetime) -> dict[str, object]:
         "last_beat_age_s": _age(beat_at, now),
         "last_worker_run_age_s": _age(max(runs.values(), default=None), now),
         "oldest_due_row_age_s": _age(oldest_due_at, now),
+        "waiting_rows": {
+            model._meta.label: count for model in queues() if (count := model.objects.due().count())
+        },
         "stuck_rows": {
             model._meta.label: count for model in queues() if (count := model.objects.stuck().count())
         },

@@ -86,6 +86,7 @@ def test_work_that_waits_for_long_is_a_problem(client, all_at_work, organization
     ReadingBatch.objects.update(due_at=datetime.now(UTC) - timedelta(minutes=16))
     response = client.get("/readyz")
     assert (response.status_code, response.json()["problems"]) == (503, ["work waits for long"])
+    assert response.json()["waiting_rows"] == {"sensors.ReadingBatch": 1}
 
 
 def test_months_are_made_before_readings_need_them(db):

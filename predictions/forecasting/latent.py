@@ -184,22 +184,17 @@ def sample_bends(
 
     Prophet's generative model (Taylor and Letham 2018, section 3.1.4): changes come as a Poisson process at
     the rate of the history, their sizes (per day) are Laplace with the mean absolute size of the history.
-    The changes of all paths are one such process on a line as long as all of them; a single uniform number
-    tells of a change its sign, its path and its time.
+    A single uniform number tells of a change its time and its sign.
     """
     shape, horizon = (paths, len(days)), days[-1]
-    changes = rng.poisson(changes_per_day * horizon * paths)
-    place = rng.random(changes) * (2 * paths)
-    sizes = rng.standard_exponential(changes) * change_scale
-    is_fall = place >= paths
-    np.negative(sizes, out=sizes, where=is_fall)
-    place[is_fall] -= paths
-    owner = np.minimum(place.astype(np.intp), paths - 1)
-    when = (place - owner) * horizon
+    counts = rng.poisson(changes_per_day * horizon, size=paths)
+    when = rng.uniform(-horizon, horizon, size=int(counts.sum()))
+    sizes = np.copysign(rng.standard_exponential(len(when)) * change_scale, when)
+    np.abs(when, out=when)
     felt_at = _first_not_before(when, days)
-    cells = owner * len(days) + felt_at
+    cells = np.repeat(np.arange(paths) * len(days), counts) + felt_at
     slopes = _sums(cells, sizes, shape)
-    bends = _sums(cells, sizes * (days[felt_at] - when), shape)
+    bends = _sums(cells, sizes * (days.take(felt_at) - when), shape)
     np.cumsum(slopes, axis=1, out=slopes)
     bends[:, 1:] += slopes[:, :-1] * np.diff(days)
     return np.cumsum(bends, axis=1, out=bends)
@@ -220,8 +215,8 @@ def _first_not_before(when: NDArray[np.float64], days: NDArray[np.float64]) -> N
     """
     width = days[-1] / CELLS
     table = np.searchsorted(days, np.arange(CELLS + 1) * width)
-    found = table[(when / width).astype(np.intp)]
-    while (is_before := days[found] < when).any():
+    found = table.take((when * (1 / width)).astype(np.intp), mode="clip")
+    while (is_before := days.take(found) < when).any():
         found += is_before
     return found
 

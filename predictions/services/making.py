@@ -72,7 +72,11 @@ def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | Forecas
     by_sensor: dict[int, list[Prediction]] = defaultdict(list)
     for prediction in predictions:
         by_sensor[prediction.sensor_id].append(prediction)
-    limits = Limit.objects.in_bulk([prediction.limit_id for prediction in predictions])
+    limits = (
+        Limit.objects.select_related("failure_mode", "sensor__equipment__equipment_class")
+        .prefetch_related("sensor__baselines")
+        .in_bulk([prediction.limit_id for prediction in predictions])
+    )
     results = _forecast_sensors(
         {
             sensor_id: [limits[prediction.limit_id] for prediction in waiting]
@@ -95,11 +99,7 @@ def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | Forecas
 
 def _forecast_sensors(limits: Mapping[int, list[Limit]], cutoff_at: datetime) -> dict[int, SeriesResult]:
     """Forecasts by sensor, one for each of its limits in their order. A sensor that fails stops no other."""
-    sensors = (
-        Sensor.objects.select_related("equipment__equipment_class")
-        .prefetch_related("baselines")
-        .in_bulk(list(limits))
-    )
+    sensors = {sensor_id: first.sensor for sensor_id, (first, *_) in limits.items()}
     lender = Lender(cutoff_at)
     repaired_at = {sensor_id: _last_repair(sensor, cutoff_at) for sensor_id, sensor in sensors.items()}
     oldest = cutoff_at - LOOK_BACK
@@ -172,6 +172,8 @@ def enter_predictions(predictions: Sequence[Prediction], answers: Sequence[Answe
 
 def _enter(prediction: Prediction, answer: Answer) -> None:
     said = answer.forecast
+    # Whoever is told need not look these up again.
+    prediction.limit, prediction.sensor = answer.limit, answer.limit.sensor
     prediction.status = PredictionStatus(said.status)
     prediction.made_at = clock.now()
     prediction.cutoff_at = answer.cutoff_at

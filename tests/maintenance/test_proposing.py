@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 
 from equipment.models import Criticality
 from maintenance.models import Decision, MaintenanceTask, Priority, Proposal, TaskStatus, TaskType
-from maintenance.services.proposing import propose_task
+from maintenance.services.proposing import propose_task, propose_tasks
 from maintenance.services.tasks import cancel_task, create_task
 from sensors.services.baselines import restart_baseline
 from smartmaint import clock
@@ -143,6 +143,34 @@ def test_the_days_budget_is_held_and_starts_anew_at_local_midnight(organization,
     assert propose_task(foretell(other)).decision == Decision.OVER_BUDGET
     with clock.frozen(clock.now() + timedelta(days=1)):
         assert propose_task(foretell(other)).decision == Decision.PROPOSED
+
+
+def test_decisions_made_together_are_those_made_one_after_another(organization, other_organization, plant):
+    set_policy(organization, daily_budget=1)
+    second, elsewhere = make_plant(organization, name="fan-4"), make_plant(other_organization, name="fan-5")
+    known = foretell(plant, p30=0.2)
+    before = propose_task(known)
+    predictions = [
+        foretell(second, p30=0.1),
+        foretell(plant),
+        known,
+        foretell(plant, p30=0.7),
+        foretell(second),
+        foretell(elsewhere),
+    ]
+    proposals = propose_tasks(predictions)
+    assert [proposal.decision for proposal in proposals] == [
+        Decision.LOW_RISK,
+        Decision.PROPOSED,
+        Decision.LOW_RISK,
+        Decision.MERGED,
+        Decision.OVER_BUDGET,
+        Decision.PROPOSED,
+    ]
+    assert [proposal.prediction for proposal in proposals] == predictions
+    assert proposals[2] == before
+    assert [proposal.organization for proposal in proposals] == [organization] * 5 + [other_organization]
+    assert propose_tasks(predictions[::-1]) == proposals[::-1]
 
 
 def test_no_budget_means_no_limit(organization, plant):

@@ -16,7 +16,11 @@ class StuckFilter(admin.SimpleListFilter):
     parameter_name = "work"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        return [("stuck", "Stuck"), ("pending", "Pending")]
+        rows = model_admin.get_queryset(request)
+        return [
+            ("stuck", f"Stuck ({rows.stuck().count()})"),
+            ("pending", f"Pending ({rows.pending().count()})"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         match self.value():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -49,6 +49,7 @@ def test_probabilities_grow_with_time_and_mirror_with_direction(latent: np.ndarr
     assert downward.crossed_us.tolist() == upward.crossed_us.tolist()
 
 
+@settings(deadline=None)
 @given(
     course=hnp.arrays(np.float64, 73, elements=st.integers(-9, 9)),
     deviations=hnp.arrays(np.float64, st.tuples(st.integers(1, 8), st.just(4)), elements=st.integers(-9, 9)),
