@@ -129,7 +129,8 @@ def forecast_naively(windows: Windows) -> Paths:
         horizon=windows.truths.shape[1],
         quantiles=QUANTILES,
         candidates={"seasonal_naive": candidate},
-        incumbent="seasonal_naive",
+        is_contested=False,
+        incumbents=["seasonal_naive"] * len(windows.contexts),
     )
     return forecast.path, forecast.quantiles
 

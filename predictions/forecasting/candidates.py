@@ -134,6 +134,7 @@ CANDIDATES: Mapping[str, Candidate] = {
     "drift": drift,
 }
 INCUMBENT = "profile_and_residuals"
+PROPHET = "prophet"  # competes where its cost allows: prophet_candidate.py
 
 
 def _recent_profile(context: Context, step_s: float) -> tuple[int, NDArray[np.float64]]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from predictions.forecasting.request import MAD_TO_SD
+from predictions.forecasting.normal import MAD_TO_SD
 
 HALF_WINDOW = 5
 THRESHOLD = 5.0  # with eleven points a window, 0.4 % of normal noise is masked; the usual 3 would mask 2.7 %

@@ -65,6 +65,7 @@ def interval_offsets(
         ratios = errors / scale[:, None]
     ratios = np.where(np.isfinite(ratios), ratios, 0.0).reshape(len(errors), -1)
     flat = weights.reshape(len(errors), -1)
+    either, up, down = (_Ordered.of(part, flat) for part in (np.abs(ratios), ratios, -ratios))
     offsets = {}
     for quantile in quantiles:
         if quantile == 0.5:
@@ -72,8 +73,8 @@ def interval_offsets(
             continue
         tail = max(quantile, 1 - quantile)
         sign = 1.0 if quantile > 0.5 else -1.0
-        both = _weighted_quantile(np.abs(ratios), flat, 2 * tail - 1)
-        one_sided = np.maximum(_weighted_quantile(sign * ratios, flat, tail), 0.0)
+        both = either.quantile(2 * tail - 1)
+        one_sided = np.maximum((up if quantile > 0.5 else down).quantile(tail), 0.0)
         size = (1 - ASYMMETRIC_SHARE) * both + ASYMMETRIC_SHARE * one_sided
         size = np.where(flat.any(axis=1), size, MEAN_TO_SD * NormalDist().inv_cdf(tail))
         offsets[quantile] = sign * size[:, None] * scale * _finite_sample_factor(tail, freedom)
@@ -101,16 +102,25 @@ def student_quantile(probability: float, freedom: NDArray[np.float64]) -> NDArra
     )
 
 
-def _weighted_quantile(
-    values: NDArray[np.float64], weights: NDArray[np.float64], share: float
-) -> NDArray[np.float64]:
-    """Per row the smallest value (rows,) that `share` of the weight does not exceed; zero without any weight."""
-    if not values.shape[1]:
-        return np.zeros(len(values))
-    order = np.argsort(values, axis=1)
-    reached = np.take_along_axis(weights, order, axis=1).cumsum(axis=1)
-    index = np.minimum((reached < share * reached[:, -1:]).sum(axis=1), values.shape[1] - 1)
-    return np.asarray(values[np.arange(len(values)), order[np.arange(len(values)), index]])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ordered:
+    """Rows of values (rows, n), ascending, and the weight reached at each; sorted once for all quantiles."""
+
+    values: NDArray[np.float64]
+    reached: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], weights: NDArray[np.float64]) -> "_Ordered":
+        order = np.argsort(values, axis=1)
+        reached = np.take_along_axis(weights, order, axis=1).cumsum(axis=1)
+        return cls(np.take_along_axis(values, order, axis=1), reached)
+
+    def quantile(self, share: float) -> NDArray[np.float64]:
+        """Per row the smallest value (rows,) that `share` of the weight does not exceed; zero without any weight."""
+        if not self.values.shape[1]:
+            return np.zeros(len(self.values))
+        index = (self.reached < share * self.reached[:, -1:]).sum(axis=1)
+        return np.asarray(self.values[np.arange(len(index)), np.minimum(index, self.values.shape[1] - 1)])
 
 
 def _finite_sample_factor(tail: float, freedom: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,133 +12,168 @@ ORIGINS_AT_LEAST = 3
 # The best of eight is compared, so that one standard error would be beaten by chance in most contests.
 STANDARD_ERRORS = 2.0
 SHARE_BETTER = 0.02
+PLUS = "+"
 
 
 @dataclass(frozen=True, slots=True)
 class ContestResult:
     """Who forecasts a series: one candidate, or two whose mean it is, and the numbers that decided.
 
-    `mean_errors` has the mean absolute error of every candidate and of the mean of the best two, in the unit
-    of the series; `by_horizon` the same per third of the horizon. NaN where nothing could be compared.
+    `mean_errors` has the mean absolute error of every candidate, of the mean of the best two and of the
+    incumbent, in the unit of the series; empty where nothing could be compared. `has_changed` tells whether the
+    incumbent lost.
     """
 
     winners: tuple[str, ...]
     reason: str
     origins: int
     mean_errors: dict[str, float]
-    by_horizon: dict[str, list[float]]
+    has_changed: bool
 
     @property
     def name(self) -> str:
         """The winner's name, or both, joined by a plus."""
-        return "+".join(self.winners)
+        return PLUS.join(self.winners)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Standing:
+    """Errors (series, origins) of one entrant per series, their weighted means (series,), and the names."""
+
+    names: list[str]
+    losses: NDArray[np.float64]
+    means: NDArray[np.float64]
 
 
 def hold_contest(
-    errors: Mapping[str, NDArray[np.float64]], *, incumbent: str, origins_overlap: float
+    errors: Mapping[str, NDArray[np.float64]], *, incumbents: Sequence[str], origins_overlap: float
 ) -> list[ContestResult]:
     """One result per series from the past errors (series, origins, horizon) of each candidate.
 
-    The challenger is the best of all candidates and of the mean of the best two. It replaces the incumbent
-    when it is better by two standard errors of the difference over the origins and by two per cent; otherwise
-    the incumbent stays, so that a champion changes on evidence only. `origins_overlap` is how many origins
-    share one stretch of truth (horizon / step of the origins): so many count as one in the standard error.
+    `incumbents` names who holds each series: a candidate, or two joined by a plus. The challenger is the best of
+    all candidates and of the mean of the best two. It replaces the incumbent when it is better by two standard
+    errors of the difference over the origins and by two per cent; otherwise the incumbent stays, so that a
+    champion changes on evidence only. `origins_overlap` is how many origins share one stretch of truth (horizon /
+    step of the origins): so many count as one in the standard error.
     """
     names = list(errors)
     stacked = np.stack([errors[name] for name in names])
-    losses = weighted_mean(np.abs(stacked), np.ones(1), 3)  # (candidates, series, origins)
-    known = np.isfinite(stacked[0]).sum(axis=2) * np.isfinite(losses).all(axis=0)
+    losses = _mean_sizes(stacked)  # (candidates, series, origins)
+    known = np.isfinite(stacked[0]).sum(axis=2) * np.isfinite(losses).all(axis=0).astype(np.float64)
+    means = weighted_mean(losses, known, 2)
+    ranked = np.argsort(means, axis=0, kind="stable")
+    best = _standing(stacked, losses, known, names, [(int(first),) for first in ranked[0]])
+    pairs = [(int(first), int(second)) for first, second in ranked[:2].T] if len(names) > 1 else []
+    challenger = best
+    if pairs:
+        blend = _standing(stacked, losses, known, names, pairs)
+        challenger = _better(blend, best)
+    places = {name: place for place, name in enumerate(names)}
+    held = _standing(
+        stacked, losses, known, names, [tuple(places[one] for one in name.split(PLUS)) for name in incumbents]
+    )
+    gains, doubts = _gain(held.losses - challenger.losses, known, max(1.0, origins_overlap))
+    origins = (known > 0).sum(axis=1)
     return [
         _decide(
-            names,
-            stacked[:, index],
-            losses[:, index],
-            known[index].astype(np.float64),
-            incumbent=incumbent,
-            overlap=max(1.0, origins_overlap),
+            origins=int(origins[series]),
+            incumbent=(held.names[series], float(held.means[series])),
+            challenger=(challenger.names[series], float(challenger.means[series])),
+            gain=float(gains[series]),
+            doubt=float(doubts[series]),
+            figures=dict(zip(names, means[:, series].tolist(), strict=True)),
         )
-        for index in range(stacked.shape[1])
+        for series in range(stacked.shape[1])
     ]
 
 
-def winning(
-    values: Mapping[str, NDArray[np.float64]], results: Sequence[ContestResult]
-) -> NDArray[np.float64]:
+def winning(values: Mapping[str, NDArray[np.float64]], winners: Sequence[str]) -> NDArray[np.float64]:
     """Of each candidate's array (series, ...) the rows of each series' winner, or the mean of its two winners."""
     return np.stack(
         [
-            np.mean([values[name][index] for name in result.winners], axis=0)
-            for index, result in enumerate(results)
+            np.mean([values[name][index] for name in winner.split(PLUS)], axis=0)
+            for index, winner in enumerate(winners)
         ]
     )
 
 
-def _decide(
-    names: list[str],
-    errors: NDArray[np.float64],
+def _mean_sizes(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean absolute error along the horizon, NaN where none is known."""
+    return weighted_mean(np.abs(errors), np.ones(1), errors.ndim - 1)
+
+
+def _standing(
+    stacked: NDArray[np.float64],
     losses: NDArray[np.float64],
     known: NDArray[np.float64],
+    names: list[str],
+    entrants: Sequence[tuple[int, ...]],
+) -> _Standing:
+    """`entrants` has the places of one or two candidates per series."""
+    own = losses[[entrant[0] for entrant in entrants], np.arange(len(entrants))]
+    of_two = [series for series, entrant in enumerate(entrants) if len(entrant) > 1]
+    if of_two:
+        first, second = np.array([entrants[series] for series in of_two]).T
+        own[of_two] = _mean_sizes((stacked[first, of_two] + stacked[second, of_two]) / 2)
+    joined = [PLUS.join(names[place] for place in entrant) for entrant in entrants]
+    return _Standing(joined, own, weighted_mean(own, known, 1))
+
+
+def _better(blend: _Standing, best: _Standing) -> _Standing:
+    is_better = blend.means < best.means
+    return _Standing(
+        [two if better else one for two, one, better in zip(blend.names, best.names, is_better, strict=True)],
+        np.where(is_better[:, None], blend.losses, best.losses),
+        np.where(is_better, blend.means, best.means),
+    )
+
+
+def _decide(
     *,
-    incumbent: str,
-    overlap: float,
+    origins: int,
+    incumbent: tuple[str, float],
+    challenger: tuple[str, float],
+    gain: float,
+    doubt: float,
+    figures: dict[str, float],
 ) -> ContestResult:
-    """`errors` (candidates, origins, horizon), `losses` (candidates, origins), `known` points (origins,)."""
-    origins = int((known > 0).sum())
+    held, held_mean = incumbent
+    best, best_mean = challenger
+    stays = tuple(held.split(PLUS))
     if origins < ORIGINS_AT_LEAST:
+        reason = f"{held} stays: only {origins} earlier origins to compare at, {ORIGINS_AT_LEAST} are needed."
+        return ContestResult(stays, reason, origins, {}, has_changed=False)
+    figures = figures | {held: held_mean, best: best_mean}
+    needed = max(STANDARD_ERRORS * doubt, SHARE_BETTER * held_mean)
+    if best == held:
+        reason = f"{held} has the smallest mean error, {held_mean:.4g} over {origins} origins."
+        return ContestResult(stays, reason, origins, figures, has_changed=False)
+    if gain > needed:
         reason = (
-            f"{incumbent} stays: only {origins} earlier origins to compare at, {ORIGINS_AT_LEAST} are needed."
-        )
-        return ContestResult((incumbent,), reason, origins, {}, {})
-    means = weighted_mean(losses, known, 1)
-    first, second = np.argsort(means, kind="stable")[:2] if len(names) > 1 else (0, 0)
-    pair = (names[first], names[second])
-    blend = (errors[first] + errors[second]) / 2
-    blend_losses = weighted_mean(np.abs(blend), np.ones(1), 1)
-    blend_mean = float(weighted_mean(blend_losses, known, 0))
-    blend_is_best = blend_mean < means[first]
-    winners = pair if blend_is_best else pair[:1]
-    best_losses, best_mean = (blend_losses, blend_mean) if blend_is_best else (losses[first], means[first])
-    figures = {name: float(mean) for name, mean in zip(names, means, strict=True)} | {
-        "+".join(pair): blend_mean
-    }
-    by_horizon = {name: _thirds(errors[index]) for index, name in enumerate(names)} | {
-        "+".join(pair): _thirds(blend)
-    }
-    held = names.index(incumbent)
-    gain, doubt = _gain(losses[held] - best_losses, known, overlap)
-    needed = max(STANDARD_ERRORS * doubt, SHARE_BETTER * float(means[held]))
-    challenger = "+".join(winners)
-    if winners == (incumbent,):
-        reason = f"{incumbent} has the smallest mean error, {means[held]:.4g} over {origins} origins."
-    elif gain > needed:
-        reason = (
-            f"{challenger} has the mean error {best_mean:.4g}, {incumbent} {means[held]:.4g}: "
+            f"{best} has the mean error {best_mean:.4g}, {held} {held_mean:.4g}: "
             f"better by {gain:.3g}, more than the {needed:.3g} that chance explains."
         )
-    else:
-        reason = (
-            f"{incumbent} stays with {means[held]:.4g}: {challenger} with {best_mean:.4g} is better by "
-            f"{gain:.3g}, which is not more than {needed:.3g}."
-        )
-        winners = (incumbent,)
-    return ContestResult(winners, reason, origins, figures, by_horizon)
+        return ContestResult(tuple(best.split(PLUS)), reason, origins, figures, has_changed=True)
+    reason = (
+        f"{held} stays with {held_mean:.4g}: {best} with {best_mean:.4g} is better by "
+        f"{gain:.3g}, which is not more than {needed:.3g}."
+    )
+    return ContestResult(stays, reason, origins, figures, has_changed=False)
 
 
 def _gain(
     differences: NDArray[np.float64], known: NDArray[np.float64], overlap: float
-) -> tuple[float, float]:
-    """Weighted mean difference and its standard error, with overlapping origins counted as one."""
-    used = known > 0
-    weights, gaps = known[used] / known[used].sum(), differences[used]
-    gain = float(weights @ gaps)
-    variance = float(weights @ (gaps - gain) ** 2)
-    independent = max(1.0 / float((weights**2).sum()) / overlap, 1.0)
-    return gain, (variance / max(independent - 1.0, 0.5)) ** 0.5
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted mean difference (series,) and its standard error, with overlapping origins counted as one.
 
-
-def _thirds(errors: NDArray[np.float64]) -> list[float]:
-    """Mean absolute error (origins, horizon) in each third of the horizon."""
-    return [
-        float(weighted_mean(np.abs(part).ravel(), np.ones(1), 0))
-        for part in np.array_split(errors, min(3, errors.shape[1]), axis=1)
-    ]
+    `differences` and the weights `known` are (series, origins).
+    """
+    total = known.sum(axis=1, keepdims=True)
+    weights = np.divide(known, total, out=np.zeros_like(known), where=total > 0)
+    gaps = np.where(weights > 0, differences, 0.0)
+    gain = (weights * gaps).sum(axis=1)
+    variance = (weights * (gaps - gain[:, None]) ** 2).sum(axis=1)
+    squares = (weights**2).sum(axis=1)
+    effective = np.divide(1.0, squares, out=np.ones_like(squares), where=squares > 0)
+    independent = np.maximum(effective / overlap, 1.0)
+    return gain, np.sqrt(variance / np.maximum(independent - 1.0, 0.5))

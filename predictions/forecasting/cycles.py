@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictions.forecasting.buckets import DAY_S
-from predictions.forecasting.request import MAD_TO_SD
+from predictions.forecasting.normal import MAD_TO_SD
 
 WEEK_DAYS = 7
 CYCLES_AT_LEAST = 2  # fewer than two turns show no cycle

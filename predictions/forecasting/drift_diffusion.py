@@ -25,6 +25,9 @@ NODES = 5
 STEPS_FOR_A_DRIFT = 30
 STEPS_FOR_A_CHANGE = 5
 TINY = 1e-12
+NEGLIGIBLE = (
+    1e-3  # a hypothesis with less evidence than this is left out: together they hold two per cent at most
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,8 @@ def failure_probabilities(
     if len(moving):
         hypotheses = _hypotheses(change[moving], prior)
         state = filter_drift(cleaned[moving], hypotheses)
-        probabilities[moving] = np.stack(
-            [_crossed(state, hypotheses, limits[moving], steps) for steps in steps_ahead], axis=1
-        )
+        believed = _Believed.of(state, hypotheses, limits[moving])
+        probabilities[moving] = np.stack([believed.crossed(steps) for steps in steps_ahead], axis=1)
     return probabilities
 
 
@@ -132,32 +134,69 @@ def _hypotheses(change: NDArray[np.float64], prior: DriftPrior | None) -> Hypoth
     )
 
 
-def _crossed(
-    state: DriftState, hypotheses: Hypotheses, limits: NDArray[np.float64], steps: int
-) -> NDArray[np.float64]:
-    """Quadrature over level and drift, weighted over the hypotheses, (series,)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    weights = weights / weights.sum()
-    level_sd = np.sqrt(np.maximum(state.level_variance, TINY))
-    # Over so many steps a drift that wanders differs from its present value by a third of what it wanders.
-    drift_variance = state.drift_variance + hypotheses.wander * steps / 3 - (state.covariance / level_sd) ** 2
-    drift_sd = np.sqrt(np.maximum(drift_variance, 0.0))
-    crossed, possible = np.zeros_like(level_sd), np.zeros_like(level_sd)
-    for level_node, level_weight in zip(nodes, weights, strict=True):
-        distance = limits[:, None] - state.level - level_sd * level_node
-        not_yet = distance > 0
-        drift = state.drift + state.covariance / level_sd * level_node
+@dataclass(frozen=True, slots=True, eq=False)
+class _Believed:
+    """The hypotheses that a series' past leaves over, (n,) each over all series: their owner, weight, and state.
+
+    `distance` (levels, n) to the limit and `drift` (levels, n) are those at each node of the level, which
+    weigh `level_weights` (levels, n): none where the machine would have failed already.
+    """
+
+    series: int
+    owner: NDArray[np.intp]
+    weight: NDArray[np.float64]
+    process: NDArray[np.float64]
+    wander: NDArray[np.float64]
+    drift_variance: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    drift: NDArray[np.float64]
+    level_weights: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, state: DriftState, hypotheses: Hypotheses, limits: NDArray[np.float64]) -> "_Believed":
+        kept = state.weight > NEGLIGIBLE
+        owner = np.nonzero(kept)[0]
+        weight = state.weight[kept]
+        weight = weight / np.bincount(owner, weight, minlength=len(limits))[owner]
+        level_sd = np.sqrt(np.maximum(state.level_variance[kept], TINY))
+        shared = state.covariance[kept] / level_sd
+        nodes, node_weights = _gauss()
+        distance = limits[owner] - state.level[kept] - level_sd * nodes[:, None]
+        possible = node_weights[:, None] * (distance > 0)
+        total = possible.sum(axis=0)
+        return cls(
+            series=len(limits),
+            owner=owner,
+            weight=weight,
+            process=hypotheses.process[kept],
+            wander=hypotheses.wander[kept],
+            drift_variance=state.drift_variance[kept] - shared**2,
+            distance=distance,
+            drift=state.drift[kept] + shared * nodes[:, None],
+            level_weights=np.divide(possible, total, out=np.zeros_like(possible), where=total > 0),
+        )
+
+    def crossed(self, steps: int) -> NDArray[np.float64]:
+        """P(at the limit within so many steps), (series,): a quadrature over level and drift, over the hypotheses."""
+        # Over so many steps a drift that wanders differs from its present value by a third of what it wanders.
+        drift_sd = np.sqrt(np.maximum(self.drift_variance + self.wander * steps / 3, 0.0))
+        nodes, node_weights = _gauss()
         share = sum(
-            weight
+            node_weight
             * passage_probability(
-                distance=distance,
-                drift=drift + drift_sd * node,
-                variance=hypotheses.process,
+                distance=self.distance,
+                drift=self.drift + drift_sd * node,
+                variance=self.process,
                 time=float(steps),
             )
-            for node, weight in zip(nodes, weights, strict=True)
+            for node, node_weight in zip(nodes, node_weights, strict=True)
         )
-        crossed += level_weight * share * not_yet
-        possible += level_weight * not_yet
-    given_not_yet = np.divide(crossed, possible, out=np.ones_like(crossed), where=possible > 0)
-    return np.asarray((state.weight * given_not_yet).sum(axis=1))
+        is_possible = self.level_weights.any(axis=0)
+        given_not_yet = np.where(is_possible, (self.level_weights * share).sum(axis=0), 1.0)
+        return np.bincount(self.owner, self.weight * given_not_yet, minlength=self.series).astype(np.float64)
+
+
+def _gauss() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes (levels,) of a standard normal variable, and their weights, which sum to one."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    return nodes, weights / weights.sum()

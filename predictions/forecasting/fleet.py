@@ -1,15 +1,22 @@
-"""Many requests to many forecasts: guards, one fit a series, one set of futures for all of its limits."""
+"""Many requests to many forecasts: guards, one fit a series, one set of futures for all of its limits.
+
+What looks across series (the fit, the contest for the next two weeks, the drift-diffusion) is done for all of them at
+once before each series concludes by itself.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from predictions.forecasting.ahead import NOTHING, LookAhead, look_ahead
 from predictions.forecasting.explanation import explain_already_beyond, explain_forecast
+from predictions.forecasting.failure_curve import mix
 from predictions.forecasting.fitting import Fit, FitInput, Refusal, fit_all
 from predictions.forecasting.futures import PATHS, Futures, draw_futures
 from predictions.forecasting.guards import no_reading, stale, too_short
 from predictions.forecasting.history import LOOK_BACK_DAYS, History, read_history
+from predictions.forecasting.intervals_of_fleet import blend
 from predictions.forecasting.latent import LatentModel
 from predictions.forecasting.passage import first_passage
 from predictions.forecasting.request import BorrowedBehaviour, ForecastRequest, LimitTarget
@@ -21,6 +28,8 @@ from predictions.forecasting.result import (
     SeriesResult,
     attempt,
 )
+
+MIXTURE_VERSION = "mix.1"  # of paths with the drift-diffusion, and of the contest for the next two weeks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +61,13 @@ def forecast(requests: Sequence[ForecastRequest], *, lend: Lend | None = None) -
         if isinstance(series, Series) and series.needs_fit
     }
     fits = dict(zip(to_fit, fit_all(list(to_fit.values())), strict=True))
+    seen = look_ahead({index: (to_fit[index], fit) for index, fit in fits.items()})
     return [
         series
         if isinstance(series, ForecastError)
-        else attempt(series.request.key, partial(_conclude, series, fits.get(index)))
+        else attempt(
+            series.request.key, partial(_conclude, series, fits.get(index), seen.get(index, NOTHING))
+        )
         for index, series in enumerate(read)
     ]
 
@@ -69,7 +81,7 @@ def _read(request: ForecastRequest, lend: Lend | None) -> Series:
     return replace(series, request=replace(request, borrowed=lend(request.key)))
 
 
-def _conclude(series: Series, fit: Fit | None) -> SeriesResult:
+def _conclude(series: Series, fit: Fit | None, seen: LookAhead) -> SeriesResult:
     """A Forecast per limit from what the fit came to; None means that none was needed or possible."""
     if isinstance(fit, ForecastError):
         return fit
@@ -78,12 +90,14 @@ def _conclude(series: Series, fit: Fit | None) -> SeriesResult:
         return [_not_possible(series, series.refusal, limit) for limit in limits]
     if fit is None:
         return [_already_beyond(series, limit) for limit in limits]
-    foresee = _foresight(series, fit)
+    foresee = _foresight(series, fit, seen)
     has_passed = series.history.has_passed
     return [_already_beyond(series, limit) if has_passed(limit) else foresee(limit) for limit in limits]
 
 
-def _foresight(series: Series, fit: LatentModel | Refusal) -> Callable[[LimitTarget], Forecast]:
+def _foresight(
+    series: Series, fit: LatentModel | Refusal, seen: LookAhead
+) -> Callable[[LimitTarget], Forecast]:
     """What answers for a limit that is not crossed yet; the futures are drawn once for all of them."""
     if isinstance(fit, Refusal):
         return partial(_not_possible, series, fit)
@@ -91,7 +105,10 @@ def _foresight(series: Series, fit: LatentModel | Refusal) -> Callable[[LimitTar
     futures = draw_futures(
         model=fit, now_us=request.now_us, bucket_s=series.history.bucket_s, seed=request.seed
     )
-    return partial(_modelled, series, fit, futures)
+    quantiles = futures.path_quantiles
+    if seen.near is not None:
+        quantiles = blend(quantiles, seen.near)
+    return partial(_modelled, series, fit, futures, seen, quantiles)
 
 
 def _already_beyond(series: Series, limit: LimitTarget) -> Forecast:
@@ -127,24 +144,45 @@ def _not_possible(series: Series, refusal: Refusal, limit: LimitTarget) -> Forec
     )
 
 
-def _modelled(series: Series, model: LatentModel, futures: Futures, limit: LimitTarget) -> Forecast:
-    now_us, history = series.request.now_us, series.history
+def _modelled(
+    series: Series,
+    model: LatentModel,
+    futures: Futures,
+    seen: LookAhead,
+    quantiles: dict[str, list[float]],
+    limit: LimitTarget,
+) -> Forecast:
+    request, history = series.request, series.history
     passage = first_passage(futures=futures, limit=limit)
-    explanation = explain_forecast(history=history, model=model, passage=passage, limit=limit, now_us=now_us)
+    curve = mix(
+        passage,
+        seen.companions.get(limit.key),
+        now_us=request.now_us,
+        recalibration=request.recalibration,
+    )
+    explanation = explain_forecast(
+        request=request,
+        history=history,
+        model=model,
+        expected_now=futures.path_quantiles["p50"][0],
+        curve=curve,
+        near=seen.near,
+        limit=limit,
+    )
     return Forecast(
         limit_key=limit.key,
         status="made",
         reason=explanation["words"],
         already_beyond=False,
         model=model.name,
-        model_version=model.version,
-        settings=_settings(series) | {"paths": PATHS, "model": model.settings()},
-        probability=passage.probabilities(now_us=now_us, days_ahead=DAYS_AHEAD),
-        crossing_p10_us=passage.quantile(0.1),
-        crossing_p50_us=passage.quantile(0.5),
-        crossing_p90_us=passage.quantile(0.9),
+        model_version=f"{model.version}+{MIXTURE_VERSION}",
+        settings=_settings(series) | {"paths": PATHS, "model": model.settings(), **request.learned()},
+        probability=curve.probabilities(),
+        crossing_p10_us=curve.quantile_us(0.1, now_us=request.now_us),
+        crossing_p50_us=curve.quantile_us(0.5, now_us=request.now_us),
+        crossing_p90_us=curve.quantile_us(0.9, now_us=request.now_us),
         path_ts_us=futures.path_ts_us.tolist(),
-        path_quantiles=futures.path_quantiles,
+        path_quantiles=quantiles,
         explanation=explanation,
         **_evidence(history),
     )

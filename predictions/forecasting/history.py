@@ -20,6 +20,8 @@ LARGEST_MAGNITUDE = 1e150  # what can be squared without overflow; no sensor mea
 class History:
     """`ts_us` (m,) bucket starts and `values` (m,) their medians, ascending, outliers already left out.
 
+    `hides_newest` tells that the newest bucket was one of these.
+
     `raw_ts_us` and `raw_values` (n,) are the readings themselves; `newest_us` and `newest_value` are of the last
     one, None and NaN without any. `since` says in words where the history begins.
     """
@@ -30,6 +32,7 @@ class History:
     raw_values: NDArray[np.float64]
     bucket_s: int
     n_masked: int
+    hides_newest: bool
     since: str
     input_quality: dict[str, Any]
 
@@ -71,6 +74,7 @@ def read_history(request: ForecastRequest) -> History:
         raw_values=values,
         bucket_s=bucket_s,
         n_masked=int(masked.sum()),
+        hides_newest=bool(masked[-1:].any()),
         since=f"in the last {LOOK_BACK_DAYS} days"
         if request.regime_started_us is None
         else "since the last repair",

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+# The median absolute deviation of a normal distribution times this is its standard deviation.
+MAD_TO_SD = 1.4826
 # Press et al., Numerical Recipes, section 6.2: erfc by a Chebyshev fit, relative error below 1.2e-7 everywhere.
 ERFC = (
     0.17087277,

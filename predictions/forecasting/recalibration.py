@@ -45,6 +45,9 @@ class Recalibration:
         return np.asarray(1 / (1 + np.exp(-score)))
 
 
+UNFITTED = Recalibration(0.0, 1.0, 0.0, 0, 0, is_fitted=False)
+
+
 def fit_recalibration(
     probabilities: NDArray[np.float64], outcomes: NDArray[np.bool_], horizons_days: NDArray[np.float64]
 ) -> Recalibration:

@@ -3,16 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predictions.forecasting.champions import UNTESTED, Champion
+from predictions.forecasting.normal import MAD_TO_SD
+from predictions.forecasting.recalibration import UNFITTED, Recalibration
+
 Direction = Literal["high", "low"]
 
-MAD_TO_SD = (
-    1.4826  # the median absolute deviation of a normal distribution times this is its standard deviation
-)
 SERIES_TO_BORROW_FROM = 3  # with fewer, the spread of drifts between machines is a guess
 
 
@@ -99,6 +100,8 @@ class ForecastRequest:
     Readings after `now_us`, before `regime_started_us` (the last repair) or older than the look-back are left
     out and counted. `expected_interval_s` is how often the sensor should report; None lets the readings tell.
     `seed`, not negative, fixes the sampled futures: the same request gives the same forecast.
+    `champion` won the series' last contest; `with_prophet` lets Prophet's model compete in this one.
+    `recalibration` is what resolved predictions of the same organisation taught about probabilities.
     """
 
     key: str
@@ -110,9 +113,24 @@ class ForecastRequest:
     regime_started_us: int | None = None
     expected_interval_s: float | None = None
     borrowed: BorrowedBehaviour | None = None
+    champion: Champion = UNTESTED
+    with_prophet: bool = False
+    recalibration: Recalibration = UNFITTED
 
     def __post_init__(self) -> None:
         if len(self.ts_us) != len(self.values):
             raise ValueError(f"Series {self.key} has {len(self.ts_us)} times and {len(self.values)} values.")
         if not self.limits:
             raise ValueError(f"Series {self.key} has no limit to forecast against.")
+
+    def learned(self) -> dict[str, Any]:
+        """What earlier forecasts taught this one, in plain types: with the readings all that a replay needs."""
+        learned = self.recalibration
+        return {
+            "incumbent": self.champion.name,
+            "incumbent_held_at_us": self.champion.held_at_us,
+            "with_prophet": self.with_prophet,
+            "recalibration": [learned.intercept, learned.slope, learned.by_horizon]
+            if learned.is_fitted
+            else None,
+        }

@@ -23,10 +23,11 @@ class Origins:
     count: int
 
 
-def choose_origins(*, points: int, step_s: float) -> Origins:
+def choose_origins(*, points: int, step_s: float, at_most: int = ORIGINS_AT_MOST) -> Origins:
     """One origin a cycle, so that each horizon is met at its own phase; about twenty where there is no cycle.
 
-    The earliest origin has eight turns of history, or a third of the context where that is less.
+    The earliest origin has eight turns of history, or a third of the context where that is less. With `at_most`
+    below what a context allows they lie as many cycles apart as reach back as far.
     """
     cycle = cycle_points(points=points, step_s=step_s)
     least = (
@@ -36,18 +37,19 @@ def choose_origins(*, points: int, step_s: float) -> Origins:
     )
     room = max(0, points - least)
     step = cycle if cycle > 1 else max(1, room // ORIGINS_WITHOUT_CYCLE)
-    return Origins(step, min(room // step, ORIGINS_AT_MOST))
+    possible = min(room // step, ORIGINS_AT_MOST)
+    apart = max(1, -(-possible // at_most))
+    return Origins(step * apart, possible // apart)
 
 
 def past_errors(
-    context: Context, *, step_s: float, horizon: int, candidates: Mapping[str, Candidate]
+    context: Context, *, step_s: float, horizon: int, candidates: Mapping[str, Candidate], origins: Origins
 ) -> dict[str, NDArray[np.float64]]:
     """Reading minus forecast per candidate, (series, origins, horizon); the newest origin first.
 
     Each origin sees only what lies before it. NaN beyond the end of the context and in its gaps.
     """
     series, points = context.shape
-    origins = choose_origins(points=points, step_s=step_s)
     truth = np.full((series, origins.count, horizon), np.nan)
     earlier = np.full((series, origins.count, points), np.nan)
     for index in range(origins.count):

@@ -40,7 +40,7 @@ class Changepoints:
         return grid.round().astype(np.intp)[1:]
 
 
-PROPHETS = Changepoints()
+PROPHETS: Changepoints = Changepoints()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from predictions.forecasting.candidates import CANDIDATES, INCUMBENT
 from predictions.forecasting.conformal import interval_offsets, pool_kin
 from predictions.forecasting.contest import hold_contest
 from predictions.forecasting.path_forecast import PathForecast, forecast_paths
-from predictions.forecasting.rolling_origin import past_errors
+from predictions.forecasting.rolling_origin import choose_origins, past_errors
 
 HOUR_S = 3_600.0
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
@@ -87,8 +87,9 @@ def test_the_past_is_forecast_without_the_future() -> None:
     context = (DAILY + noise())[None]
     changed = context.copy()
     changed[:, -7 * 24 :] += 100.0
-    one = past_errors(context, step_s=HOUR_S, horizon=24, candidates=CANDIDATES)
-    other = past_errors(changed, step_s=HOUR_S, horizon=24, candidates=CANDIDATES)
+    origins = choose_origins(points=context.shape[1], step_s=HOUR_S)
+    one = past_errors(context, step_s=HOUR_S, horizon=24, candidates=CANDIDATES, origins=origins)
+    other = past_errors(changed, step_s=HOUR_S, horizon=24, candidates=CANDIDATES, origins=origins)
     for name in CANDIDATES:
         np.testing.assert_array_equal(one[name][:, 7:], other[name][:, 7:])
         assert not np.array_equal(one[name][:, :7], other[name][:, :7])
@@ -180,7 +181,7 @@ def test_the_contest_finds_the_one_that_suits(name: str) -> None:
 def test_the_incumbent_stays_when_the_challenger_is_better_by_chance() -> None:
     rng = np.random.default_rng(1)
     errors = {"held": rng.normal(0, 1, (50, 14, 24)), "other": rng.normal(0, 1, (50, 14, 24))}
-    results = hold_contest(errors, incumbent="held", origins_overlap=1.0)
+    results = hold_contest(errors, incumbents=["held"] * len(errors["held"]), origins_overlap=1.0)
     assert sum(result.winners == ("other",) for result in results) <= 2
     better = next(result for result in results if result.mean_errors["other"] < result.mean_errors["held"])
     assert "stays" in better.reason or "other" in better.winners
@@ -189,13 +190,13 @@ def test_the_incumbent_stays_when_the_challenger_is_better_by_chance() -> None:
 def test_a_clear_challenger_wins_and_the_reason_has_both_numbers() -> None:
     rng = np.random.default_rng(1)
     errors = {"held": rng.normal(0, 2, (1, 14, 24)), "other": rng.normal(0, 1, (1, 14, 24))}
-    [result] = hold_contest(errors, incumbent="held", origins_overlap=1.0)
+    [result] = hold_contest(errors, incumbents=["held"] * len(errors["held"]), origins_overlap=1.0)
     assert result.winners == ("other",)
     for name in ("held", "other"):
         assert f"{result.mean_errors[name]:.4g}" in result.reason
 
 
 def test_without_earlier_origins_the_incumbent_forecasts() -> None:
-    [result] = hold_contest({"held": np.full((1, 2, 3), np.nan)}, incumbent="held", origins_overlap=1.0)
+    [result] = hold_contest({"held": np.full((1, 2, 3), np.nan)}, incumbents=["held"], origins_overlap=1.0)
     assert result.winners == ("held",)
     assert "0 earlier origins" in result.reason
