@@ -47,8 +47,9 @@ class Companion:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FailureCurve:
-    """P(failure) by each of INSTANTS_D: mixed and corrected, never falling; and both parts of it as they were."""
+    """P(failure) by each of INSTANTS_D: `corrected`, never falling; `mixed` before, and both parts of that."""
 
+    corrected: NDArray[np.float64]
     mixed: NDArray[np.float64]
     of_prophet: NDArray[np.float64]
     of_companion: NDArray[np.float64] | None
@@ -56,7 +57,7 @@ class FailureCurve:
 
     def by_days(self, days: int) -> float:
         """P(failure) within so many whole days."""
-        return float(self.mixed[INSTANTS_D.searchsorted(days)])
+        return float(self.corrected[INSTANTS_D.searchsorted(days)])
 
     def probabilities(self) -> dict[int, float]:
         """P(failure) within 1, 7, 14, 30 and 90 days."""
@@ -67,12 +68,12 @@ class FailureCurve:
 
         Between two instants of the curve it rises evenly.
         """
-        place = int(np.searchsorted(self.mixed, share))
-        if place == len(self.mixed):
+        place = int(np.searchsorted(self.corrected, share))
+        if place == len(self.corrected):
             return None
         if place == 0:
             return now_us
-        low, high = self.mixed[place - 1], self.mixed[place]
+        low, high = self.corrected[place - 1], self.corrected[place]
         begin, end = INSTANTS_D[place - 1], INSTANTS_D[place]
         days = begin + (end - begin) * (share - low) / (high - low)
         return now_us + int(days * DAY_US)
@@ -84,11 +85,13 @@ class FailureCurve:
         return float(self.of_prophet[place]), float(self.of_companion[place])
 
     def figures(self) -> dict[str, Any]:
-        """Both parts by 1, 7, 14, 30 and 90 days, and the weight of the second, in plain types."""
-        places = INSTANTS_D.searchsorted(DAYS_AHEAD)
-        parts = {"of_prophets_paths": self.of_prophet[places].tolist()}
+        """Both parts and their mixture by 1, 7, 14, 30 and 90 days, and the weight of the second, in plain types."""
+        parts: dict[str, Any] = {
+            "of_prophets_paths": _by_days(self.of_prophet),
+            "before_recalibration": _by_days(self.mixed),
+        }
         if self.of_companion is not None:
-            parts["of_drift_diffusion"] = self.of_companion[places].tolist()
+            parts["of_drift_diffusion"] = _by_days(self.of_companion)
         return parts | {"companion_share": self.companion_share}
 
 
@@ -160,7 +163,11 @@ def mix(
         mixed = (1 - share) * of_prophet + share * of_companion
     corrected = recalibration.apply(mixed, np.maximum(INSTANTS_D, 1.0))
     never_falling = np.round(np.clip(np.maximum.accumulate(corrected), 0.0, 1.0), DECIMALS)
-    return FailureCurve(never_falling, of_prophet, of_companion, share)
+    return FailureCurve(never_falling, np.round(mixed, DECIMALS), of_prophet, of_companion, share)
+
+
+def _by_days(curve: NDArray[np.float64]) -> dict[str, float]:
+    return {str(days): float(curve[INSTANTS_D.searchsorted(days)]) for days in DAYS_AHEAD}
 
 
 def _shares_crossed(passage: FirstPassage, now_us: int) -> NDArray[np.float64]:

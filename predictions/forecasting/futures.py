@@ -69,11 +69,11 @@ def draw_futures(*, model: LatentModel, now_us: int, bucket_s: int, seed: int) -
         knots=KNOT_OFFSETS_S // step_s,
         deviations=deviations,
         path_ts_us=path_ts_us,
-        path_quantiles=dict(zip(PATH_QUANTILES, _to_significant_digits(bands).tolist(), strict=True)),
+        path_quantiles=dict(zip(PATH_QUANTILES, to_significant_digits(bands).tolist(), strict=True)),
     )
 
 
-def _to_significant_digits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_significant_digits(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Six of them: more says nothing, and the last of a fit depend on which others were fitted with it."""
     magnitude = np.floor(np.log10(np.maximum(np.abs(values), 1e-300)))
     factor = 10.0 ** (5.0 - np.clip(magnitude, -290.0, 290.0))

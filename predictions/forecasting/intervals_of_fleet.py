@@ -15,7 +15,7 @@ from predictions.forecasting.candidates import CANDIDATES, PROPHET, Candidate
 from predictions.forecasting.champions import Champion
 from predictions.forecasting.contest import PLUS
 from predictions.forecasting.cycles import WEEK_DAYS, Context
-from predictions.forecasting.futures import PATH_OFFSETS_S
+from predictions.forecasting.futures import PATH_OFFSETS_S, to_significant_digits
 from predictions.forecasting.history import History
 from predictions.forecasting.path_forecast import PathForecast, forecast_paths
 from predictions.forecasting.prophet_candidate import prophet_path
@@ -135,7 +135,7 @@ def blend(
     continued = (near.quantiles[:, -1:] - near.quantiles[middle, -1]) * np.sqrt(ahead_s / last_s)
     wider = np.where(np.abs(continued) > np.abs(own), continued, own)
     whole = np.concatenate((near.quantiles, centre + wider), axis=1)
-    return dict(zip(PATH_QUANTILES, whole.tolist(), strict=True))
+    return dict(zip(PATH_QUANTILES, to_significant_digits(whole).tolist(), strict=True))
 
 
 def _forecast(

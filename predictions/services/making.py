@@ -22,6 +22,7 @@ from predictions.forecasting.result import attempt
 from predictions.models import Prediction, PredictionStatus
 from predictions.services.borrowing import Lender
 from predictions.services.histories import Measured, in_portions, read_histories
+from predictions.services.lessons import teach
 from predictions.signals import predictions_made
 from sensors import storage
 from sensors.models import Limit, Sensor
@@ -77,13 +78,7 @@ def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | Forecas
         .prefetch_related("sensor__baselines")
         .in_bulk([prediction.limit_id for prediction in predictions])
     )
-    results = _forecast_sensors(
-        {
-            sensor_id: [limits[prediction.limit_id] for prediction in waiting]
-            for sensor_id, waiting in by_sensor.items()
-        },
-        cutoff_at,
-    )
+    results = _forecast_sensors(by_sensor, limits, cutoff_at)
     answers: dict[int, Answer | ForecastFailed] = {}
     for sensor_id, waiting in by_sensor.items():
         result = results[sensor_id]
@@ -97,8 +92,11 @@ def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | Forecas
     return [answers[prediction.pk] for prediction in predictions]
 
 
-def _forecast_sensors(limits: Mapping[int, list[Limit]], cutoff_at: datetime) -> dict[int, SeriesResult]:
-    """Forecasts by sensor, one for each of its limits in their order. A sensor that fails stops no other."""
+def _forecast_sensors(
+    waiting: Mapping[int, Sequence[Prediction]], limits_by_id: Mapping[int, Limit], cutoff_at: datetime
+) -> dict[int, SeriesResult]:
+    """Forecasts by sensor, one for each prediction that waits for it. A sensor that fails stops no other."""
+    limits = {sensor_id: [limits_by_id[one.limit_id] for one in some] for sensor_id, some in waiting.items()}
     sensors = {sensor_id: first.sensor for sensor_id, (first, *_) in limits.items()}
     lender = Lender(cutoff_at)
     repaired_at = {sensor_id: _last_repair(sensor, cutoff_at) for sensor_id, sensor in sensors.items()}
@@ -122,6 +120,7 @@ def _forecast_sensors(limits: Mapping[int, list[Limit]], cutoff_at: datetime) ->
         ]
         results |= {int(one.key): one for one in asked if isinstance(one, ForecastError)}
         requests = [one for one in asked if isinstance(one, ForecastRequest)]
+        requests = teach(requests, [waiting[int(one.key)] for one in requests], cutoff_at=cutoff_at)
         answers = forecast(requests, lend=lambda key: lender.lend_to(sensors[int(key)]))
         results |= {int(one.key): answer for one, answer in zip(requests, answers, strict=True)}
     return results
