@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from equipment.models import State
 from sensors.models import (
@@ -18,10 +19,15 @@ from sensors.models import (
     SilenceWatch,
 )
 
+log = structlog.get_logger(__name__)
+
 # When the agent did not look for so long, the service itself was away.
 AWAY_AFTER = timedelta(minutes=1)
 # No sensor is waited for so long.
 KEPT = timedelta(days=366)
+# Once a wait is so many times as long, an absence no longer matters to it. So a service that is away again and again
+# leaves about so many rows, and not one for each look of a year.
+MATTERS_FOR = 100
 BEFORE_THE_FIRST_LOOK = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A planned stop: people have said so.
@@ -47,11 +53,28 @@ def note_own_absence(now: datetime) -> None:
         defaults={"looked_at": BEFORE_THE_FIRST_LOOK}
     )
     if now > watch.looked_at + AWAY_AFTER:
-        ServiceAbsence.objects.create(began_at=watch.looked_at, ended_at=now)
-        ServiceAbsence.objects.filter(ended_at__lt=now - KEPT).delete()
-        SenderAbsence.objects.filter(ended_at__lt=now - KEPT).delete()
+        _note_away(watch.looked_at, now)
     watch.looked_at = now
     watch.save()
+
+
+def _note_away(looked_at: datetime, now: datetime) -> None:
+    """Note an absence whole, but of looks that come late one upon the other only what is beyond a minute.
+
+    After an update or a power cut the senders need time to come back. Looks that are late again and again come from a
+    worker that is slow: excused whole, they would leave no time in which a sensor could be silent.
+    """
+    just_before = ServiceAbsence.objects.filter(
+        began_at__gt=BEFORE_THE_FIRST_LOOK, ended_at__gt=looked_at - AWAY_AFTER, ended_at__lte=looked_at
+    )
+    began_at = looked_at + AWAY_AFTER if just_before.exists() else looked_at
+    ServiceAbsence.objects.create(began_at=began_at, ended_at=now)
+    if looked_at != BEFORE_THE_FIRST_LOOK:
+        log.warning("service_was_away", seconds=(now - looked_at).total_seconds())
+    ServiceAbsence.objects.filter(
+        Q(ended_at__lt=now - KEPT) | Q(ended_at__lt=now - (F("ended_at") - F("began_at")) * MATTERS_FOR)
+    ).delete()
+    SenderAbsence.objects.filter(ended_at__lt=now - KEPT).delete()
 
 
 def note_planned_stops(now: datetime) -> None:

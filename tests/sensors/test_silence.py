@@ -21,7 +21,7 @@ from sensors.models import (
     SensorLatest,
     ServiceAbsence,
 )
-from sensors.services.absences import AWAY_AFTER, KEPT
+from sensors.services.absences import AWAY_AFTER, KEPT, MATTERS_FOR
 from sensors.services.baselines import restart_baseline
 from sensors.services.ingest import ingest_readings
 from sensors.services.judgement import gather_facts
@@ -216,6 +216,64 @@ def test_absences_of_the_service_are_not_kept_for_ever(plant, day):
     day.now += KEPT + HOUR
     day.look()
     assert ServiceAbsence.objects.get().ended_at == day.now
+
+
+@pytest.mark.parametrize(
+    ("late", "between", "told_after", "rows"),
+    [(61, 0, 16 * 61, 4), (61, 10, 13 * 71 + 61, 4), (120, 0, 17 * 120, 31)],
+)
+def test_a_worker_whose_looks_are_late_again_and_again_still_tells_of_a_silent_sensor(
+    plant, day, late, between, told_after, rows
+):
+    """It is silent after 15 minutes; of each look that is late, but the first, a minute counts."""
+    day.post(plant.sensor)
+    while day.now < START + HOUR:
+        day.now += timedelta(seconds=late)
+        day.look()
+        if between:
+            day.go_on(timedelta(seconds=between))
+    assert silences() == [("pump-7/vibration", START, None)]
+    assert Anomaly.objects.get().detected_at - START == timedelta(seconds=told_after)
+    assert ServiceAbsence.objects.count() == rows
+
+
+def test_after_an_update_the_quickest_sensor_has_time_to_come_back(plant, day):
+    """It sends every 20 seconds, and is silent after a minute."""
+    Sensor.objects.update(expected_interval_s=20)
+    day.post(plant.sensor)
+    day.now += 20 * timedelta(seconds=1)
+    day.look()
+    day.now += 5 * MINUTE
+    day.look()
+    day.now += 30 * timedelta(seconds=1)
+    day.look()
+    assert silences() == []
+
+
+def test_short_absences_are_forgotten_before_long_ones(plant, day):
+    day.now += HOUR
+    day.look()
+    day.go_on(MINUTE)
+    day.now += 2 * MINUTE
+    day.look()
+    assert ServiceAbsence.objects.count() == 3
+    day.go_on(MATTERS_FOR * 2 * MINUTE)
+    day.now += 3 * MINUTE
+    day.look()
+    lengths = sorted(row.ended_at - row.began_at for row in ServiceAbsence.objects.all())
+    assert lengths[:2] == [3 * MINUTE, HOUR]
+
+
+def test_each_absence_of_the_service_is_told_in_the_log_but_not_that_it_is_new(day, caplog):
+    def told() -> list[float]:
+        return [
+            record.msg["seconds"] for record in caplog.records if record.msg["event"] == "service_was_away"
+        ]
+
+    assert told() == []
+    day.now += 61 * timedelta(seconds=1)
+    day.look()
+    assert told() == [61]
 
 
 def test_a_clock_that_is_set_back_brings_no_silence(plant, day):
