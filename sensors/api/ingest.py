@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from sensors.ingest.body import BrokenEncoding, TooLarge, UnsupportedEncoding, read_body
 from sensors.ingest.formats import csv, json, ndjson, senml
 from sensors.ingest.parsed import MalformedBody, ParsedReadings, TooManyReadings
-from sensors.ingest.repeated_hour import RepeatedHour
+from sensors.ingest.repeated_hour import resolve_request
 from sensors.services import metering
 from sensors.services.ingest import Receipt, ingest_readings
 from sensors.storage import microseconds
@@ -123,7 +123,7 @@ class IngestView(APIView, ABC):
         metered = _charge(api_key, readings=parsed.received)
         if is_true(request, "historical"):
             parsed = replace(parsed, historical=True)
-        parsed = RepeatedHour().resolve(parsed, arrived_us=microseconds(clock.now()))
+        parsed = resolve_request(parsed, arrived_us=microseconds(clock.now()))
         receipt = ingest_readings(
             organization=api_key.organization,
             parsed=parsed,

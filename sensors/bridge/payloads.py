@@ -27,7 +27,7 @@ from sensors.ingest.parsed import (
     from_columns,
     readable,
 )
-from sensors.ingest.repeated_hour import RepeatedHour
+from sensors.ingest.repeated_hour import resolve_request
 from sensors.ingest.timestamps import timestamp_us
 
 _decode_any = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw] | float | bool).decode
@@ -87,7 +87,7 @@ class ValueKind:
 
 
 def _resolved(parsed: ParsedReadings, message: Message) -> ParsedReadings:
-    return RepeatedHour().resolve(parsed, arrived_us=message.arrived_us)
+    return resolve_request(parsed, arrived_us=message.arrived_us)
 
 
 class JsonKind:

@@ -4,6 +4,7 @@
 tell by itself, the order of its sensor's readings does, and of what has just come the time of its arrival.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,10 @@ from sensors.ingest.parsed import ParsedReadings
 
 LEEWAY_US = 60_000_000
 """How far a device's clock may run ahead of ours for a reading to be of the second pass by its arrival."""
+SLACK = 0.1
+"""How far steps of one sensor may differ and still count as the same, as a share of what repeats."""
+RECENT_US = 6 * 3_600_000_000
+"""How far back the reading before may lie for it to tell anything: what is further off is of another year, say."""
 
 
 @dataclass(slots=True)
@@ -20,67 +25,98 @@ class _Course:
     """How far one sensor's readings have come: as they were written, read as of the first pass."""
 
     last_us: int | None = None
+    furthest_us: int = 0
+    """Of those of the hour."""
     step_us: int = 0
-    """From the time before to the last one."""
+    """To the last one of the hour from the furthest before it; 0 where that is not recent, or later."""
     is_repeated: bool = False
     is_second: bool = False
 
-    def pass_on(self, at_us: int, step_us: int = 0) -> None:
-        """Come to a time that occurs once; `step_us` from the one before, where that was not told here."""
-        self.step_us = step_us or (at_us - self.last_us if self.last_us is not None else 0)
-        self.last_us, self.is_repeated, self.is_second = at_us, False, False
+    def pass_by(self, at_us: int) -> None:
+        """Go on to a time that occurs once; one that is late may stand between those of the hour without ending it."""
+        late_us = 0 if self.last_us is None else self.last_us - at_us
+        if self.last_us is None or late_us < 0 or (late_us > RECENT_US and not self.is_repeated):
+            self.last_us, self.is_repeated, self.is_second = at_us, False, False
+
+    def enter(self, at_us: int) -> None:
+        """Go on to the first time of the hour."""
+        step_us = at_us - self.last_us if self.last_us is not None else 0
+        self.step_us = step_us if 0 < step_us <= RECENT_US else 0
+        self.last_us = self.furthest_us = at_us
+        self.is_repeated, self.is_second = True, False
+
+    def step_to(self, at_us: int) -> None:
+        """Go on to another time of the hour."""
+        self.step_us = max(0, at_us - self.furthest_us)
+        self.last_us, self.furthest_us = at_us, max(at_us, self.furthest_us)
+
+    def tells_second(self, back_us: int, length_us: int) -> bool:
+        """Whether a step back from the last time tells the second pass of an hour that is `length_us` long."""
+        if back_us == 0:
+            return self.step_us >= (1 - SLACK) * length_us
+        as_before = abs(length_us - back_us - self.step_us) <= SLACK * length_us
+        return 2 * back_us >= length_us or (back_us > 0 and as_before)
+
+
+def resolve_request(parsed: ParsedReadings, *, arrived_us: int) -> ParsedReadings:
+    """The readings of one request with their moments; `arrived_us` in microseconds since 1970 in UTC.
+
+    What has just come is not of a pass that had not come by then; and where all that a request has of a sensor lies in
+    the hour or behind it, without a step back, it is of the pass nearest to the arrival. Of old data only the order
+    tells.
+    """
+    return RepeatedHour()._resolve(parsed, None if parsed.historical else arrived_us)
 
 
 class RepeatedHour:
-    """Tells the two passes apart in the parts of a file, or in a request, which come in order.
+    """Tells the two passes apart in the parts of a file, which come in order.
 
-    Of each sensor's readings, those are of the second pass that come after its local time steps back: by at least half
-    of what repeats, or by so much that, with the hour that went by unseen, as long has passed as between the two
-    readings before. So one that sends every 40 minutes, or by the hour, is told apart too. Without such a step they
-    are of the first.
+    Of each sensor's readings, those are of the second pass that come after its local time steps back
 
-    With `arrived_us` (of a live request) none is of a pass that had not come by then; and where all that a request has
-    of a sensor lies in the hour or behind it, without a step back, it is of the pass nearest to the arrival.
+    - by at least half of what repeats;
+    - by less, where that comes to the step before it, as it does of one that sends every 40 minutes; or
+    - by nothing, the same time again, where it sends by the hour or slower.
+
+    Without such a step they are of the first: so are those of a sensor that sends every 90 minutes, whose local time
+    only steps forward by less.
     """
 
     def __init__(self) -> None:
-        self._courses: dict[str, _Course] = {}
+        self._courses: defaultdict[str, _Course] = defaultdict(_Course)
 
-    def resolve_part(self, parsed: ParsedReadings) -> ParsedReadings:
-        """As `resolve`, of the next part of a file: how far each sensor has come is remembered for the next one."""
-        resolved = self.resolve(parsed)
-        in_order = np.argsort(parsed.key_of_row, kind="stable")
-        ends = np.flatnonzero(np.diff(parsed.key_of_row[in_order], append=-1))
-        last, before = in_order[ends], in_order[np.maximum(ends - 1, 0)]
-        steps_us = np.where(
-            parsed.key_of_row[before] == parsed.key_of_row[last], parsed.ts_us[last] - parsed.ts_us[before], 0
-        )
-        told = zip(
-            parsed.key_of_row[last].tolist(), parsed.ts_us[last].tolist(), steps_us.tolist(), strict=True
-        )
-        for number, at_us, step_us in told:
-            course = self._courses.setdefault(parsed.keys[number], _Course())
-            if course.last_us is None or at_us > course.last_us:
-                course.pass_on(at_us, step_us)
+    def resolve(self, parsed: ParsedReadings) -> ParsedReadings:
+        """The same readings with their moments.
+
+        Every part is to be given, also those outside the hour: where it begins, the time before tells how often a
+        sensor sends.
+        """
+        resolved = self._resolve(parsed, None)
+        if parsed.again_us is None:
+            self._pass_by(parsed)
         return resolved
 
-    def resolve(self, parsed: ParsedReadings, *, arrived_us: int | None = None) -> ParsedReadings:
-        """The same readings with their moments; `arrived_us` in microseconds since 1970 in UTC.
+    def _pass_by(self, parsed: ParsedReadings) -> None:
+        last_row = np.full(len(parsed.keys), -1)
+        last_row[parsed.key_of_row] = np.arange(
+            len(parsed.key_of_row)
+        )  # of several for one key the last stays
+        for key, row in zip(parsed.keys, last_row.tolist(), strict=True):
+            if row >= 0:
+                self._courses[key].pass_by(int(parsed.ts_us[row]))
 
-        Of readings that are `historical` the arrival tells nothing.
-        """
+    def _resolve(self, parsed: ParsedReadings, arrived_us: int | None) -> ParsedReadings:
         if parsed.again_us is None:
             return parsed
-        if parsed.historical:
-            arrived_us = None
         latest_us = np.iinfo(np.int64).max if arrived_us is None else arrived_us + LEEWAY_US
         ts_us = parsed.ts_us.copy()
         is_repeated = parsed.again_us != parsed.ts_us
         in_order = np.argsort(parsed.key_of_row, kind="stable")
         borders = np.flatnonzero(np.diff(parsed.key_of_row[in_order])) + 1
         for rows in np.split(in_order, borders):
-            if is_repeated[rows].any():
-                course = self._courses.setdefault(parsed.keys[parsed.key_of_row[rows[0]]], _Course())
+            course = self._courses[parsed.keys[parsed.key_of_row[rows[0]]]]
+            if not is_repeated[rows].any():
+                course.pass_by(int(parsed.ts_us[rows[-1]]))
+            else:
                 first_us, again_us = parsed.ts_us[rows], parsed.again_us[rows]
                 is_second = _second_pass(course, first_us, again_us, latest_us)
                 if arrived_us is not None and not is_second.any():
@@ -97,22 +133,14 @@ def _second_pass(
     for row, (at_us, later_us) in enumerate(zip(first_us.tolist(), again_us.tolist(), strict=True)):
         length_us = later_us - at_us
         if not length_us:
-            # One that is late may stand between those of the hour; what lies behind the hour ends it.
-            if course.last_us is None or at_us > course.last_us:
-                course.pass_on(at_us)
+            course.pass_by(at_us)
             continue
         if not course.is_repeated or course.last_us is None or abs(at_us - course.last_us) >= length_us:
-            course.pass_on(at_us)
-            course.is_repeated = True
-        elif at_us > course.last_us:
-            # One that keeps no interval has none that could tell.
-            forward_us = at_us - course.last_us
-            course.step_us = forward_us if 5 * abs(forward_us - course.step_us) <= forward_us else 0
-        elif later_us <= latest_us:
-            back_us = course.last_us - at_us
-            is_in_step = course.step_us <= length_us <= back_us + course.step_us
-            course.is_second |= is_in_step or 2 * back_us >= length_us
-        course.last_us = at_us
+            course.enter(at_us)
+        else:
+            if later_us <= latest_us:
+                course.is_second |= course.tells_second(course.last_us - at_us, length_us)
+            course.step_to(at_us)
         is_second[row] = course.is_second
     return is_second
 

@@ -1,5 +1,5 @@
 import csv
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -181,6 +181,20 @@ def test_columns_and_the_zone_of_local_times_are_options(sensor, file):
     )
 
     assert Reading.objects.get().ts.isoformat() == "2026-07-01T10:00:00+00:00"
+
+
+def test_no_border_of_a_block_loses_the_hour_that_repeats(sensor, file, small_blocks):
+    """The second block begins with it."""
+    evening = [f"2026-10-24T{hour}:00" for hour in range(16, 24)]
+    night = [f"2026-10-25T{hour}:00" for hour in ("00", "01", "02", "02", "03")]
+    path = file("sensor,ts,value", *(f"pump-7/flow,{time},1" for time in evening + night))
+
+    with clock.frozen(datetime(2026, 11, 22, tzinfo=UTC)):
+        import_file(path, zone="Europe/Berlin")
+
+    assert Reading.objects.count() == 13
+    hours = Reading.objects.order_by("ts").values_list("ts__hour", flat=True)
+    assert list(hours)[-5:] == [22, 23, 0, 1, 2]
 
 
 def test_another_organisations_sensors_are_unknown(sensor, other_organization, file):

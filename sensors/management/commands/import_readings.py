@@ -81,8 +81,8 @@ class Command(BaseCommand):
                 raise CommandError(f"{error.filename}: {error.strerror}.") from error
             try:
                 parts = _blocks(stream, options)
-                if options["zone"] is not None:
-                    parts = map(RepeatedHour().resolve_part, parts)
+                if options["zone"]:
+                    parts = map(RepeatedHour().resolve, parts)
                 blocks = stack.enter_context(closing(_one_ahead(parts)))
                 name = wide_csv.NAME if options["wide"] else long_csv.NAME
                 counts = self._import(organization, stream, blocks, report, name)

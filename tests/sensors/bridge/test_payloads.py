@@ -15,6 +15,7 @@ from sensors.ingest.body import MAX_BODY_BYTES
 from sensors.ingest.fields import BAD, GOOD
 from sensors.ingest.naming import BadTemplate
 from sensors.ingest.parsed import ParsedReadings, RowProblem
+from sensors.ingest.timestamps import timestamp_us
 
 TS_MS = 1_795_341_600_000
 TS_US = TS_MS * 1000
@@ -137,6 +138,16 @@ class TestJson:
     def test_one_reading(self, body, row):
         parsed = read("json", body)
         assert (rows(parsed), codes(parsed)) == ([row], [])
+
+    @pytest.mark.parametrize(("historical", "offset_h"), [("true", 2), ("false", 1)])
+    def test_old_data_of_the_hour_that_repeats_are_of_the_first_pass(self, historical, offset_h):
+        """When they came tells nothing of them, as over HTTP."""
+        body = (
+            b'{"historical": %b, "readings": [{"sensor": "a", "ts": "2026-10-25T02:30:00", "value": 1}]}'
+            % historical.encode()
+        )
+        parsed = read("json", body, zone=ZoneInfo("Europe/Berlin"))
+        assert parsed.ts_us.tolist() == [timestamp_us(f"2026-10-25T02:30:00+0{offset_h}:00")]
 
     def test_quality_unit_and_zone(self):
         parsed = read(

@@ -8,7 +8,7 @@ import pytest
 from sensors.ingest.formats import csv, ndjson, thingsboard, wide_csv
 from sensors.ingest.formats import json as json_format
 from sensors.ingest.parsed import ParsedReadings
-from sensors.ingest.repeated_hour import RepeatedHour
+from sensors.ingest.repeated_hour import RepeatedHour, resolve_request
 from sensors.ingest.timestamps import timestamp_us
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -52,10 +52,16 @@ BY_ORDER = [
     ("02:00 02:45 02:00 01:50 02:15 03:00", "112.2."),  # one is late
     ("01:50 02:00 02:59 03:00", ".11."),
     ("00:30 01:30 02:30 02:30 03:30", "..12."),  # by the hour
-    ("01:30 02:10 02:50 02:30 03:10", ".112."),  # every 40 minutes
-    ("00:30 02:30 02:30 04:30", ".11."),  # the same twice, of one that sends every two hours
     ("02:29 02:30 02:30 02:31", "1111"),  # the same twice, of one that sends by the minute
     ("02:10 03:10", "1."),
+    ("01:30 02:10 02:50 02:30 03:10", ".112."),  # every 40 minutes
+    ("01:29 02:11 02:51 02:29 03:10", ".112."),  # the same, not quite
+    ("01:51 02:26 02:01 02:36 03:11", ".122."),  # every 35
+    ("01:31 02:30 02:29 03:28", ".12."),  # every 59
+    ("02:15 02:00 02:45 02:30", "1111"),  # every second one is late
+    ("00:30 02:30 02:30 03:30", ".12."),  # by the hour, with a gap
+    ("01:00 02:10 02:09 02:11 02:12", ".1111"),  # by the minute after a gap, one is late
+    ("01:00 02:10 02:11 02:11 02:12", ".1111"),  # and the same twice
 ]
 
 
@@ -69,21 +75,50 @@ def test_of_old_data_the_order_tells_the_pass(times, expected):
 def test_a_file_that_is_read_in_parts_comes_to_the_same(times, expected):
     times = times.split()
     repeated_hour = RepeatedHour()
-    told = [passes(repeated_hour.resolve_part(read(body([time]))), [time]) for time in times]
+    told = [passes(repeated_hour.resolve(read(body([time]))), [time]) for time in times]
     assert "".join(told) == expected
 
 
-def test_years_between_two_autumns_are_no_step():
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_of_sensors_that_send_by_the_hour_no_border_of_a_part_loses_any(size):
+    """Sorted by time, as a historian writes them; "b" has a gap, and nothing in the part where the hour begins."""
+    times = ["00:00", "01:00", "02:00", "02:00", "03:00"]
+    file = [row for time in times for row in (*body([time]), *(body([time], "b") if time != "01:00" else ()))]
     repeated_hour = RepeatedHour()
-    repeated_hour.resolve_part(read(body(["02:30"], day="2025-10-26")))
-    times = ["02:00", "02:00", "02:01"]
-    assert passes(repeated_hour.resolve_part(read(body(times))), times) == "111"
+    parts = [repeated_hour.resolve(read(file[begin : begin + size])) for begin in range(0, len(file), size)]
+    moments = [
+        (part.keys[key], ts_us)
+        for part in parts
+        for key, ts_us in zip(part.key_of_row, part.ts_us, strict=True)
+    ]
+    assert len(set(moments)) == len(file)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_the_year_before_tells_nothing_of_a_sensor(in_parts):
+    """A duplicate is one, however long ago the reading before it was."""
+    rows = [*body(["02:30"], day="2025-10-26"), *body(["02:30", "02:30"])]
+    repeated_hour = RepeatedHour()
+    parts = [repeated_hour.resolve(read(part)) for part in ([[row] for row in rows] if in_parts else [rows])]
+    assert [int(ts_us) for part in parts for ts_us in part.ts_us][1:] == [us("02:30 +02")] * 2
+
+
+def test_a_straggler_does_not_end_the_hour():
+    rows = [*body(["02:00", "02:30", "02:00"]), *body(["12:00"], day="2026-10-20"), *body(["02:30", "03:00"])]
+    resolved = RepeatedHour().resolve(read(rows))
+    assert resolved.ts_us[4:].tolist() == [us("02:30 +01"), us("03:00 +01")]
+
+
+def test_later_data_at_the_top_of_a_file_do_not_make_all_others_late():
+    times = ["00:30", "01:30", "02:30", "02:30", "03:30"]
+    resolved = RepeatedHour().resolve(read([*body(["12:00"], day="2026-11-20"), *body(times)]))
+    assert resolved.ts_us[3:5].tolist() == [us("02:30 +02"), us("02:30 +01")]
 
 
 def test_of_history_the_arrival_tells_nothing():
     rows = {"readings": body(["02:30"]), "historical": True}
     parsed = json_format.parse(json.dumps(rows).encode(), zone=BERLIN)
-    assert passes(RepeatedHour().resolve(parsed, arrived_us=us("02:30 +01") + 10**12), ["02:30"]) == "1"
+    assert passes(resolve_request(parsed, arrived_us=us("02:30 +01")), ["02:30"]) == "1"
 
 
 def test_each_sensor_has_an_order_of_its_own():
@@ -104,7 +139,7 @@ def test_times_with_an_offset_are_what_they_say():
         {"sensor": "a", "ts": f"2026-10-25T02:{minute}:00{offset}", "value": 1.0}
         for minute, offset in ((50, "+01:00"), (10, "+02:00"))
     ]
-    parsed = RepeatedHour().resolve(read(rows), arrived_us=us("02:55 +01"))
+    parsed = resolve_request(read(rows), arrived_us=us("02:55 +01"))
     assert parsed.ts_us.tolist() == [us("02:50 +01"), us("02:10 +02")]
 
 
@@ -134,7 +169,7 @@ def test_half_an_hour_that_repeats():
 )
 def test_of_live_readings_the_arrival_tells_the_pass(times, arrival, expected):
     times = times.split()
-    parsed = RepeatedHour().resolve(read(body(times)), arrived_us=us(arrival))
+    parsed = resolve_request(read(body(times)), arrived_us=us(arrival))
     assert passes(parsed, times) == expected
 
 
