@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predictions.forecasting import ForecastRequest, LimitTarget, forecast
 from predictions.forecasting.accuracy import coverage, scaled_error
 from predictions.forecasting.backtest import cut_windows, forecast_naively, forecast_ours
+from predictions.forecasting.buckets import DAY_S, DAY_US
 from predictions.forecasting.cycles import seasonal_error
 from predictions.forecasting.drift_diffusion import failure_probabilities, fleet_prior
 from predictions.forecasting.grid import to_grid
@@ -105,6 +107,45 @@ def failure_figures(folder: Path, other_folder: Path) -> dict[str, float]:
     return figures
 
 
+def product_figures(folder: Path) -> dict[str, float]:
+    """Brier scores of what the product says, and of the two parts of its mixture, on the machines that it forecasts.
+
+    Each is forecast from its readings since the last maintenance, without kin to borrow from, so that some are refused.
+    """
+    values, limits, failed = read_assets(folder)
+    now_us = 20_000 * DAY_US
+    days = now_us - np.arange(values.shape[1], dtype=np.int64)[::-1] * DAY_US
+    asked = [
+        ForecastRequest(
+            key=str(asset),
+            ts_us=days[np.isfinite(own)],
+            values=own[np.isfinite(own)],
+            limits=[LimitTarget("limit", float(limit), "high")],
+            now_us=now_us,
+            seed=asset,
+            expected_interval_s=float(DAY_S),
+        )
+        for asset, (own, limit) in enumerate(zip(values, limits, strict=True))
+    ]
+    answers = [result[0] if isinstance(result, list) else None for result in forecast(asked)]
+    made = [place for place, answer in enumerate(answers) if answer is not None and answer.status == "made"]
+    figures = {"assets": float(len(values)), "made": float(len(made))}
+    for at_days in (30, 90):
+        truth = failed[made, DAYS_AHEAD.index(at_days)]
+        told: dict[str, list[float]] = {"": [], "_of_prophets_paths": [], "_of_drift_diffusion": []}
+        for place in made:
+            said = answers[place].probability[at_days]
+            parts = answers[place].explanation.get("probabilities", {})
+            told[""].append(said)
+            for name in ("of_prophets_paths", "of_drift_diffusion"):
+                told[f"_{name}"].append(parts.get(name, {}).get(str(at_days), said))
+        figures |= {
+            f"brier_{at_days}d{name}": float(((np.array(those) - truth) ** 2).mean())
+            for name, those in told.items()
+        }
+    return figures
+
+
 def calibration_error(probabilities: NDArray[np.float64], outcomes: NDArray[np.bool_]) -> float:
     """Mean gap between claimed and true share over ten bins, weighted by how many predictions are in each."""
     bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
@@ -139,6 +180,7 @@ def main(arguments: Sequence[str]) -> int:
             )
     if options.assets:
         figures["failure"] = failure_figures(options.assets, options.other_assets)
+        figures["product"] = product_figures(options.assets)
     if options.json:
         print(json.dumps(figures, indent=2))
     else:
