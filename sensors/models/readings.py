@@ -153,6 +153,12 @@ class ReadingBatch(OrganizationOwned, PendingWork):
             *queue_indexes(),
             models.Index(fields=["api_key", "received_at"], name="readingbatch_of_key"),
             models.Index(fields=["received_at"], name="readingbatch_received"),
+            # A gateway whose readings are all refused leaves a million receipts that say nothing of when it last sent.
+            models.Index(
+                fields=["api_key", "received_at"],
+                name="readingbatch_live",
+                condition=Q(is_historical=False) & (Q(inserted__gt=0) | Q(updated__gt=0)),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -8,16 +8,16 @@ from typing import Any
 
 import structlog
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 
 from equipment.models import State
 from sensors.models import (
-    ReadingBatch,
     SenderAbsence,
     SensorLatest,
     ServiceAbsence,
     SilenceWatch,
 )
+from sensors.services.senders import first_sent_after
 
 log = structlog.get_logger(__name__)
 
@@ -111,11 +111,9 @@ def hold_sensors(api_key_id: int, sensor_ids: Iterable[int]) -> None:
 
 
 def _first_sent_after(absence: SenderAbsence) -> datetime | None:
-    live: QuerySet
-    if absence.api_key_id is None:
-        live = SensorLatest.objects.filter(organization_id=absence.organization_id, is_historical=False)
-    else:
-        live = ReadingBatch.objects.bringing_live().filter(api_key_id=absence.api_key_id)
+    if absence.api_key_id is not None:
+        return first_sent_after(absence.api_key_id, absence.began_at)
+    live = SensorLatest.objects.filter(organization_id=absence.organization_id, is_historical=False)
     first = live.filter(received_at__gt=absence.began_at).order_by("received_at")
     return first.values_list("received_at", flat=True).first()
 

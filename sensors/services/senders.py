@@ -31,8 +31,13 @@ _WHO_SENT = """
     brought AS MATERIALIZED (
         SELECT batch.id, batch.api_key_id, batch.received_at, sensor_id
         FROM span
-        JOIN sensors_readingbatch batch ON batch.received_at BETWEEN lower(span.span) AND upper(span.span)
-            AND batch.organization_id = span.organization_id AND NOT batch.is_historical
+        -- Whatever the server believes of how long spans are, their receipts are few: found by the index, span by span.
+        CROSS JOIN LATERAL (
+            SELECT id, api_key_id, received_at, sensor_ids FROM sensors_readingbatch
+            WHERE received_at BETWEEN lower(span.span) AND upper(span.span)
+              AND organization_id = span.organization_id AND NOT is_historical
+            ORDER BY received_at OFFSET 0
+        ) batch
         CROSS JOIN LATERAL unnest(batch.sensor_ids) AS brought (sensor_id)
     ),
     sent AS MATERIALIZED (
@@ -48,11 +53,18 @@ _WHO_SENT = """
             SELECT received_at FROM sensors_readingbatch
             WHERE (api_key_id, received_at) >= (api_key.id, '-infinity')
               AND (api_key_id, received_at) <= (api_key.id, 'infinity')
-              AND NOT is_historical AND inserted + updated > 0
+              AND NOT is_historical AND (inserted > 0 OR updated > 0)
             ORDER BY api_key_id DESC, received_at DESC LIMIT 1
         ) batch
     )
     SELECT sensor_id, api_key_id, received_at FROM sent JOIN newest USING (api_key_id)
+"""
+# Compared as rows: the server would else walk along all receipts since then, as if one of them were sure to fit.
+_FIRST_SENT_AFTER = """
+    SELECT received_at FROM sensors_readingbatch
+    WHERE (api_key_id, received_at) > (%(key)s, %(after)s) AND (api_key_id, received_at) <= (%(key)s, 'infinity')
+      AND NOT is_historical AND (inserted > 0 OR updated > 0)
+    ORDER BY api_key_id, received_at LIMIT 1
 """
 
 
@@ -99,6 +111,14 @@ def who_sent(received: Mapping[int, datetime]) -> dict[int, LastSent]:
     with connection.cursor() as cursor:
         cursor.execute(_WHO_SENT, parameters)
         return {sensor_id: LastSent(api_key_id, at) for sensor_id, api_key_id, at in cursor.fetchall()}
+
+
+def first_sent_after(api_key_id: int, after: datetime) -> datetime | None:
+    """When something new first came with a key after a moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIRST_SENT_AFTER, {"key": api_key_id, "after": after})
+        found = cursor.fetchone()
+    return found and found[0]
 
 
 def sensors_of_key(api_key_id: int, *, until: datetime) -> list[int]:
