@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sensors.ingest import columns
 from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, Refusal, RowProblem
 
 
@@ -54,36 +55,15 @@ def joined(parts: Iterable[tuple[int, ParsedReadings]]) -> list[ParsedReadings]:
             by_history[parsed.historical][-1].append((number, parsed))
             room[parsed.historical] -= parsed.received
     return [
-        _joined(these, historical)
-        for historical, requests in sorted(by_history.items())
+        columns.joined([_of_message(number, parsed) for number, parsed in these])
+        for _, requests in sorted(by_history.items())
         for these in requests
     ]
 
 
-def _joined(parts: list[tuple[int, ParsedReadings]], historical: bool) -> ParsedReadings:
-    keys: dict[str, int] = {}
-    units: dict[str | None, int] = {}
-    key_of_row, unit_of_row, refusals = [], [], []
-    rows = 0
-    for number, parsed in parts:
-        key_numbers = np.array([keys.setdefault(key, len(keys)) for key in parsed.keys], dtype=np.int64)
-        unit_numbers = np.array([units.setdefault(unit, len(units)) for unit in parsed.units], dtype=np.int64)
-        key_of_row.append(key_numbers[parsed.key_of_row])
-        unit_of_row.append(unit_numbers[parsed.unit_of_row])
-        refusals += [
-            replace(refusal, index=number, row=refusal.row + rows if refusal.row >= 0 else -1)
-            for refusal in parsed.refusals
-        ]
-        rows += len(parsed.index)
-    return ParsedReadings(
-        index=np.repeat([number for number, _ in parts], [len(parsed.index) for _, parsed in parts]),
-        keys=list(keys),
-        key_of_row=np.concatenate(key_of_row),
-        ts_us=np.concatenate([parsed.ts_us for _, parsed in parts]),
-        values=np.concatenate([parsed.values for _, parsed in parts]),
-        quality=np.concatenate([parsed.quality for _, parsed in parts]),
-        units=list(units),
-        unit_of_row=np.concatenate(unit_of_row),
-        historical=historical,
-        refusals=refusals,
+def _of_message(number: int, parsed: ParsedReadings) -> ParsedReadings:
+    return replace(
+        parsed,
+        index=np.full(len(parsed.index), number),
+        refusals=[replace(refusal, index=number) for refusal in parsed.refusals],
     )

@@ -5,6 +5,7 @@ format keeps that way beside this one, and both must read the same.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,6 +71,7 @@ def joined(parts: Sequence[ParsedReadings]) -> ParsedReadings:
     units: dict[str | None, int] = {}
     key_of_row = [_renumbered(part.keys, part.key_of_row, keys) for part in parts]
     unit_of_row = [_renumbered(part.units, part.unit_of_row, units) for part in parts]
+    rows_before = np.cumsum([0, *(len(part.index) for part in parts)]).tolist()
     return ParsedReadings(
         index=np.concatenate([part.index for part in parts]),
         keys=list(keys),
@@ -80,7 +82,11 @@ def joined(parts: Sequence[ParsedReadings]) -> ParsedReadings:
         units=list(units),
         unit_of_row=np.concatenate(unit_of_row),
         historical=any(part.historical for part in parts),
-        refusals=[refusal for part in parts for refusal in part.refusals],
+        refusals=[
+            replace(refusal, row=refusal.row + before) if refusal.row >= 0 else refusal
+            for part, before in zip(parts, rows_before, strict=False)
+            for refusal in part.refusals
+        ],
         again_us=None
         if all(part.again_us is None for part in parts)
         else np.concatenate([part.ts_us if part.again_us is None else part.again_us for part in parts]),
