@@ -6,7 +6,7 @@ from smartmaint.agents import agent
 from smartmaint.work import Tally, run_pending
 
 
-@agent(every=2, alone=True)
+@agent(every=2, at_once=1)
 def schedule_tasks() -> Tally:
     """Book technicians for approved tasks, all that wait together."""
     return run_pending(MaintenanceTask, work=plan_tasks, settle=schedule_task, batch_size=200)

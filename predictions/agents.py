@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict
 
 import structlog
+from django.conf import settings
 from django.db.models import Q
 
 from predictions.models import Prediction, PredictionOutcome, Trigger
@@ -21,7 +22,7 @@ BUDGET_SECONDS = 20.0
 log = structlog.get_logger(__name__)
 
 
-@agent(every=2, alone=True)
+@agent(every=2, at_once=settings.FORECASTS_AT_ONCE)
 def make_predictions() -> Tally:
     """Make the predictions that were asked for: all urgent ones, then some of the periodic ones, and again.
 

@@ -65,7 +65,7 @@ def prepare_partitions() -> Tally:
     return Tally()
 
 
-@agent(every=600, alone=True)
+@agent(every=600, at_once=1)
 def drop_old_readings() -> Tally:
     """Take away readings, and what is kept about them, that nobody keeps any longer."""
     dropped = retention.drop_old_readings(budget_seconds=RETENTION_BUDGET_SECONDS)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import structlog
 from celery import Task, shared_task
 
-from smartmaint.locks import session_lock
+from smartmaint.locks import one_of_locks
 from smartmaint.models import AgentRun
 from smartmaint.work import Tally
 
@@ -32,11 +32,11 @@ class Schedule:
 schedules: dict[str, Schedule] = {}
 
 
-def agent(*, every: int, alone: bool = False) -> Callable[[Callable[[], Tally]], Task]:
+def agent(*, every: int, at_once: int | None = None) -> Callable[[Callable[[], Tally]], Task]:
     """Register a function as an agent that runs every `every` seconds; it returns what it did.
 
-    With `alone` a second one does not start while the first still runs anywhere: a slow agent then never takes all
-    workers, and the quick ones have theirs.
+    No more than `at_once` of it run at a time, anywhere: a slow agent then never takes all workers, and the quick ones
+    have theirs.
     """
 
     def register(function: Callable[[], Tally]) -> Task:
@@ -44,7 +44,7 @@ def agent(*, every: int, alone: bool = False) -> Callable[[Callable[[], Tally]],
 
         def run() -> None:
             started_at, began = datetime.now(UTC), time.monotonic()
-            with session_lock(name) if alone else nullcontext(True) as may_run:
+            with nullcontext(True) if at_once is None else one_of_locks(name, at_once) as may_run:
                 if not may_run:
                     return
                 tally = function()

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from django.db import connection
 
@@ -21,3 +21,10 @@ def session_lock(name: str, number: int = 0) -> Iterator[bool]:
         if is_ours and connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+
+
+@contextmanager
+def one_of_locks(name: str, places: int) -> Iterator[bool]:
+    """Try to be one of at most so many holders; yields whether a place was free. It does not wait."""
+    with ExitStack() as held:
+        yield any(held.enter_context(session_lock(name, place)) for place in range(places))

@@ -20,6 +20,9 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+# Web and worker have a process per core already; numpy, which comes later, must not add threads that fight for them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("SMARTMAINT_VAR", BASE_DIR / "var"))
 
@@ -254,6 +257,7 @@ elif CELERY_BROKER_URL.startswith("amqp"):
     ]
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 WORK_BACKOFF_SECONDS = float(os.environ.get("WORK_BACKOFF_SECONDS", "30"))
+FORECASTS_AT_ONCE = int(os.environ.get("FORECASTS_AT_ONCE", "2"))
 
 # Logs.
 DJANGO_STRUCTLOG_CELERY_ENABLED = True

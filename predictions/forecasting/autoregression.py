@@ -79,11 +79,12 @@ def _fit(residuals: NDArray[np.float64], *, lags: tuple[int, ...], begin: int) -
     points = residuals.shape[1]
     if points <= begin:
         return np.zeros((len(residuals), len(lags)))
-    columns = np.stack([residuals[:, begin - lag : points - lag] for lag in lags], axis=1)
-    target = residuals[:, begin:]
-    usable = np.isfinite(target) & np.isfinite(columns).all(axis=1)
-    columns = np.where(usable[:, None], columns, 0.0)
-    target = np.where(usable, target, 0.0)
+    known = np.isfinite(residuals)
+    usable = np.all([known[:, begin - lag : points - lag] for lag in (0, *lags)], axis=0)
+    filled = np.where(known, residuals, 0.0)
+    columns = np.stack([filled[:, begin - lag : points - lag] for lag in lags], axis=1)
+    columns *= usable[:, None]
+    target = filled[:, begin:] * usable
     gram = columns @ columns.transpose(0, 2, 1)
     moments = columns @ target[:, :, None]
     size = np.trace(gram, axis1=1, axis2=2) / len(lags)

@@ -78,11 +78,14 @@ def weekday_profile(context: Context, step_s: float, horizon: int) -> NDArray[np
     def of_weekday(ahead: int) -> NDArray[np.float64]:
         """The turn `ahead` turns after the next one, from the same weekday of earlier weeks."""
         same = ((ages + 1 + ahead) % WEEK_DAYS == 0) & (ages > -1 - ahead)
-        on_weekday = weighted_mean(turns, np.where(same, np.exp(-ages / WEEKDAY_DAYS), 0.0)[None, :, None], 1)
+        weights = np.exp(-ages[same] / WEEKDAY_DAYS)
+        on_weekday = weighted_mean(turns[:, same], weights[None, :, None], 1)
         mixed = WEEKDAY_SHARE * on_weekday + (1 - WEEKDAY_SHARE) * profile
         return np.where(np.isfinite(mixed), mixed, profile)
 
-    path = np.concatenate([of_weekday(ahead) for ahead in range(-(-horizon // cycle))], axis=1)[:, :horizon]
+    turns_ahead = -(-horizon // cycle)
+    week = [of_weekday(ahead) for ahead in range(min(turns_ahead, WEEK_DAYS))]
+    path = np.concatenate([week[ahead % WEEK_DAYS] for ahead in range(turns_ahead)], axis=1)[:, :horizon]
     # What the last turn should have been is told by the weeks before it, not by itself.
     return path + _fading_deviation(context, of_weekday(-1), step_s=step_s, horizon=horizon)
 

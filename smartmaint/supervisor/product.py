@@ -179,7 +179,7 @@ def service_commands(*, host: str, port: int) -> dict[str, tuple[list[str], floa
     ]
     celery = ["celery", "--app", "smartmaint.celery:app", "--quiet"]
     # One worker needs no gossip with others.
-    worker = ["worker", "--pool", "prefork", "--concurrency", "2"]
+    worker = ["worker", "--pool", "prefork", "--concurrency", "3"]
     worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     # No pid file: our own lock keeps a second one out, and a stale file would keep the first one out.
     beat = [
