@@ -96,7 +96,11 @@ def _plant() -> Item:
 def _organisation(request: HttpRequest) -> Item:
     items = [_list("Members", "group", "accounts_membership")]
     if request.user.is_superuser or allows(request, Role.MANAGER):
-        items.append(_list("Senders", "cell_tower", "sensors_keyusage"))
+        items += [
+            _list("Senders", "cell_tower", "sensors_keyusage"),
+            _list("Who was told what", "outgoing_mail", "notifications_notification"),
+            _list("Who wants to be told what", "notifications", "notifications_notificationpreference"),
+        ]
     if request.user.is_superuser or allows(request, Role.ADMIN):
         items += [
             _list("API keys", "key", "accounts_apikey"),

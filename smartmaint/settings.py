@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "csp",
     "smartmaint",
     "smartmaint.accounts",
+    "smartmaint.notifications",
     "equipment",
     "sensors",
     "predictions",
@@ -166,6 +167,20 @@ CONTENT_SECURITY_POLICY = {
 }
 # Alpine, which the themed admin is built on, compiles its expressions: only there.
 ADMIN_SCRIPT_SOURCES = [SELF, UNSAFE_EVAL]
+
+# Mail: without a host nothing is sent, and messages stand in the product and its log alone.
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'dummy'}.EmailBackend"
+EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "587"))
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_SSL = flag("EMAIL_USE_SSL", False)
+EMAIL_USE_TLS = flag("EMAIL_USE_TLS", True) and not EMAIL_USE_SSL
+# Well within the time that a claim of the work engine lasts.
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "smartmaint@localhost")
+# Where people reach the product: for links in messages.
+SITE_URL = os.environ.get("SITE_URL", f"http://localhost:{os.environ.get('PORT', '8000')}").rstrip("/")
 
 # Requests: readings come in bodies larger than Django's default; the ingest view has its own limit of 10 MiB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024 + 1024

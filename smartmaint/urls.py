@@ -16,6 +16,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("", include("smartmaint.accounts.urls")),
+    path("", include("smartmaint.notifications.urls")),
     path("", include("sensors.urls")),
     path("", include("predictions.urls")),
     path("", include("maintenance.urls")),

@@ -11,7 +11,14 @@ from django.utils.module_loading import module_has_submodule
 ROOT = Path(__file__).parents[1]
 
 # From left to right; an app imports only what stands to its left.
-APPS = ["smartmaint.accounts", "equipment", "sensors", "predictions", "maintenance"]
+APPS = [
+    "smartmaint.accounts",
+    "smartmaint.notifications",
+    "equipment",
+    "sensors",
+    "predictions",
+    "maintenance",
+]
 KNOW_ALL_APPS = {
     "smartmaint.settings",
     "smartmaint.urls",
@@ -28,6 +35,7 @@ LAYERS = [
     {"agents", "receivers", "views", "api", "admin", "forms", "urls", "management", "scoped_admin"},
 ]
 PURE = [
+    "sensors.alarms",
     "sensors.detection",
     "sensors.ingest",
     "predictions.accuracy",

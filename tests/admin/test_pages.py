@@ -25,12 +25,15 @@ from sensors.storage.kinds import kind
 from smartmaint import clock
 from smartmaint.accounts.scoped_admin import ScopedModelAdmin
 from smartmaint.accounts.services import issue_api_key
+from smartmaint.notifications.models import Severity
+from smartmaint.notifications.services.preferences import set_preference
+from smartmaint.notifications.services.telling import notify
 from tests.admin.conftest import make_anomaly, run_agents
 from tests.plants import make_plant, make_skill, make_standard_job, make_technician, post, set_policy
 
 pytestmark = pytest.mark.django_db
 
-OURS = {"equipment", "sensors", "predictions", "maintenance"}
+OURS = {"notifications", "equipment", "sensors", "predictions", "maintenance"}
 MODELS = sorted(
     (model for model in admin.site._registry if model._meta.app_label in OURS),
     key=lambda one: one._meta.label,
@@ -68,7 +71,21 @@ def story(plant, proposed_task, manager, ingest_key):
         period=(clock.now(), clock.now() + timedelta(days=3)),
     )
     what_comes_of_a_key(plant, ingest_key[0])
+    tell_people(plant)
     return plant
+
+
+def tell_people(plant) -> None:
+    """What somebody wants to hear, and something that they are told."""
+    user, organization = plant.technician.user, plant.organization
+    set_preference(user=user, organization=organization, severities=["critical"], by_email=True)
+    notify(
+        organization=organization,
+        recipients=[user],
+        key=f"drill {plant.machine.pk}",
+        severity=Severity.CRITICAL,
+        subject="A drill",
+    )
 
 
 def what_comes_of_a_key(plant, api_key) -> None:
@@ -86,7 +103,7 @@ def what_comes_of_a_key(plant, api_key) -> None:
 
 
 def test_every_model_of_the_domain_has_a_scoped_page():
-    assert len(MODELS) == 28
+    assert len(MODELS) == 30
     assert all(isinstance(admin.site._registry[model], ScopedModelAdmin) for model in MODELS)
 
 
@@ -153,6 +170,7 @@ def more_of_everything(organization, name: str) -> None:
     job = StandardJob.objects.create(organization=organization, title=name)
     skills = [make_skill(organization, "Welding"), make_skill(organization, "Alignment")]
     job.skills.set(skills, through_defaults={"organization": organization})
+    tell_people(plant)
     key, _ = issue_api_key(organization=organization, name=name, scopes=["ingest"])
     what_comes_of_a_key(plant, key)
     record_failure(equipment=plant.machine, failure_mode=plant.failure_mode, failed_at=clock.now())

@@ -16,8 +16,8 @@ from tests.walls.world import FOREIGN_IDS, World, models_with_organization
 MARK = "Zanzib"
 # Finds the marked rows, and is not the mark: a page may repeat what was searched for.
 FRAGMENT = "anzib"
-# Words that the program itself reads: a time zone, a unit, a rule's fact.
-READ_BY_THE_PROGRAM = {"unit", "time_zone", "fact", "value", "version", "detector_version"}
+# Words that the program itself reads: a time zone, a unit, a rule's fact, the address of a page.
+READ_BY_THE_PROGRAM = {"link", "unit", "time_zone", "fact", "value", "version", "detector_version"}
 FOREIGN_ID = re.compile(rf"(?<!\d){FOREIGN_IDS // 1000}\d{{3}}(?!\d)")
 
 

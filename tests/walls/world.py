@@ -40,6 +40,10 @@ from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization, Role, Scope, User
 from smartmaint.accounts.scoping import OrganizationOwned
 from smartmaint.accounts.services import add_member, create_organization, issue_api_key
+from smartmaint.notifications.agents import deliver_notifications
+from smartmaint.notifications.models import Severity
+from smartmaint.notifications.services.preferences import set_preference
+from smartmaint.notifications.services.telling import notify
 from tests.plants import Plant, make_plant, make_skill, make_standard_job, make_technician, set_policy
 
 OWN_IDS, FOREIGN_IDS = 520_000_000, 731_000_000
@@ -73,6 +77,7 @@ def build_world(*, name: str, first_id: int, sensor: str) -> World:
     KeyRestriction.objects.create(organization=organization, api_key=api_key, equipment=plant.machine)
     _live_through_a_failure(plant, people, api_key)
     _set_up_a_gateway(plant, api_key)
+    _tell_people(organization, people)
     return World(organization, plant, people, secret, first_id)
 
 
@@ -129,6 +134,23 @@ def _live_through_a_failure(plant: Plant, people: dict[Role, User], api_key: Api
     )
     _run_agents()
     request_prediction_by_person(sensor=plant.sensor)
+
+
+def _tell_people(organization: Organization, people: dict[Role, User]) -> None:
+    """A message for everybody, of which the first was delivered, and what each wants to hear."""
+    for user in people.values():
+        set_preference(user=user, organization=organization, severities=["critical"], by_email=False)
+    notify(
+        organization=organization,
+        recipients=people.values(),
+        key="drill",
+        severity=Severity.CRITICAL,
+        subject="A drill",
+        body="Nothing to do",
+        link="/machines/",
+        about="the plant",
+    )
+    deliver_notifications()
 
 
 def _set_up_a_gateway(plant: Plant, api_key: ApiKey) -> None:
