@@ -71,6 +71,7 @@ def _sensors() -> Item:
     return _group(
         "Sensors",
         _list("Anomalies", "troubleshoot", "sensors_anomaly"),
+        _list("Machine events", "electrical_services", "sensors_machineevent"),
         _list("Sensors", "sensors", "sensors_sensor"),
         _list("Limits", "horizontal_rule", "sensors_limit"),
         _list("Validation rules", "rule", "sensors_validationrule"),

@@ -152,7 +152,8 @@ def api_body(foreign: World) -> dict:
     """One body with something in it for every verb of the API, foreign wherever it names a row."""
     reading = {"sensor": foreign.sensor_key, "ts": clock.now().isoformat(), "value": 1.0}
     mode = foreign.plant.failure_mode.code
-    return {"readings": [reading], "verdict": "no_fault_found", "failure_mode": mode}
+    event = {"equipment": foreign.plant.machine.tag, "code": "E17", "ts": clock.now().isoformat()}
+    return {"readings": [reading], "events": [event], "verdict": "no_fault_found", "failure_mode": mode}
 
 
 @pytest.mark.parametrize("role", [Role.TECHNICIAN, Role.ADMIN])
@@ -267,4 +268,13 @@ def test_a_reading_for_a_foreign_sensor_is_for_no_sensor(gateway, foreign):
     problem = answer.json()
     assert (answer.status_code, problem["accepted"], problem["rejected"]) == (422, 0, 1)
     assert problem["errors"][0]["code"] == "unknown_sensor"
+    assert gateway.findings == []
+
+
+def test_an_event_of_a_foreign_machine_is_of_no_machine(gateway, foreign):
+    answer = gateway.post_json("/api/v1/events", api_body(foreign))
+
+    problem = answer.json()
+    assert (answer.status_code, problem["accepted"], problem["rejected"]) == (422, 0, 1)
+    assert problem["errors"][0]["code"] == "unknown_equipment"
     assert gateway.findings == []

@@ -13,6 +13,7 @@ from sensors.storage import microseconds, moment
 class Kind(IntEnum):
     """Where an entry comes from. Of two at the same moment the one with the smaller number came first."""
 
+    EVENT = 0
     READINGS = 1
     ANOMALY = 2
     JUDGEMENT = 3

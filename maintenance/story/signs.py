@@ -1,4 +1,4 @@
-"""The part of a story that the machine tells by itself: readings, anomalies, judgements, predictions."""
+"""The part of a story that the machine tells by itself: events, readings, anomalies, judgements, predictions."""
 
 from django.db.models import F, Q, QuerySet
 from django.utils.text import capfirst
@@ -12,7 +12,7 @@ from maintenance.wording import (
     value_in_words,
 )
 from predictions.models import Prediction, PredictionStatus, Trigger
-from sensors.models import Anomaly, AnomalyStatus, ReadingBatch
+from sensors.models import Anomaly, AnomalyStatus, MachineEvent, ReadingBatch
 from sensors.wording import silence_in_words
 
 Machines = dict[int, str]
@@ -21,6 +21,8 @@ _JUDGEMENT_LEVEL = {
     AnomalyStatus.NEEDS_A_LOOK: "medium",
     AnomalyStatus.SUSPECTED_FALSE: "low",
 }
+
+_EVENT_LEVEL = {MachineEvent.Kind.FAULT.value: "high", MachineEvent.Kind.ERROR.value: "medium"}
 
 
 def newest(
@@ -44,6 +46,21 @@ def batches(machines: Machines, start: Place | None, most: int) -> list[Entry]:
             words=f"{batch.accepted} readings{_sender(batch)}, with an anomaly.",
         )
         for batch in newest(rows, Kind.READINGS, "received_at", start, most)
+    ]
+
+
+def events(machines: Machines, start: Place | None, most: int) -> list[Entry]:
+    """Faults and errors that the machine's controller reported, by its clock; changes of state would bury the rest."""
+    rows = MachineEvent.objects.filter(equipment__in=list(machines), kind__in=_EVENT_LEVEL)
+    return [
+        Entry(
+            place=Place.of(event.at, Kind.EVENT, event.pk),
+            title=f"{event.get_kind_display()} {event.code}",
+            words=event.message,
+            level=_EVENT_LEVEL[event.kind],
+            machine=machines[event.equipment_id],
+        )
+        for event in newest(rows, Kind.EVENT, "at", start, most)
     ]
 
 

@@ -4,11 +4,12 @@ from itertools import chain
 
 from equipment.models import Equipment
 from maintenance.story.entries import Place, StoryPage
-from maintenance.story.signs import anomalies, batches, judgements, predictions
+from maintenance.story.signs import anomalies, batches, events, judgements, predictions
 from maintenance.story.work import baselines, bookings, decisions, failures, logs, scores, task_steps
 
 ENTRIES_PER_PAGE = 25
 SOURCES = (
+    events,
     batches,
     anomalies,
     judgements,

@@ -2,6 +2,7 @@
 
 from sensors.admin.anomalies import AnomalyAdmin, ValidationRuleAdmin
 from sensors.admin.batches import ReadingBatchAdmin
+from sensors.admin.events import MachineEventAdmin
 from sensors.admin.naming import SensorNamingAdmin
 from sensors.admin.policies import IngestPolicyAdmin
 from sensors.admin.rejected import RejectedReadingAdmin
@@ -15,6 +16,7 @@ __all__ = [
     "KeyAllowanceAdmin",
     "KeyUsageAdmin",
     "LimitAdmin",
+    "MachineEventAdmin",
     "ReadingBatchAdmin",
     "RejectedReadingAdmin",
     "SensorAdmin",

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -15,7 +15,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, PermissionDenied
 from rest_framework.views import APIView
 
-from sensors.ingest.body import BrokenEncoding, TooLarge, UnsupportedEncoding, read_body
+from sensors.api.request_body import RefusedRequest, body_of
 from sensors.ingest.formats import csv, json, ndjson, senml
 from sensors.ingest.parsed import MalformedBody, ParsedReadings, TooManyReadings
 from sensors.ingest.repeated_hour import resolve_request
@@ -33,14 +33,6 @@ ERRORS_SHOWN = 100
 FORMATS: dict[str, Any] = {
     media_type: module for module in (json, ndjson, senml, csv) for media_type in module.MEDIA_TYPES
 }
-
-
-class RefusedRequest(Exception):
-    """A request that is refused as a whole: an HTTP status, a stable code, and words for a person."""
-
-    def __init__(self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
 
 
 class IngestView(APIView, ABC):
@@ -121,6 +113,13 @@ class IngestView(APIView, ABC):
             _charge(api_key, readings=0)
             raise
         metered = _charge(api_key, readings=parsed.received)
+        response = self.store(request, api_key, parsed)
+        for name, value in metered.headers.items():
+            response[name] = value
+        return response
+
+    def store(self, request: HttpRequest, api_key: ApiKey, parsed: Any) -> HttpResponse:
+        """Store what the parser found, and answer."""
         if is_true(request, "historical"):
             parsed = replace(parsed, historical=True)
         parsed = resolve_request(parsed, arrived_us=microseconds(clock.now()))
@@ -133,12 +132,9 @@ class IngestView(APIView, ABC):
         )
         if receipt.batch is None and receipt.refusals:
             metering.count_refused_request(api_key, "all_refused")
-        response = self.answer(receipt)
-        for name, value in metered.headers.items():
-            response[name] = value
-        return response
+        return self.answer(receipt)
 
-    def _parse(self, request: HttpRequest, api_key: ApiKey) -> ParsedReadings:
+    def _parse(self, request: HttpRequest, api_key: ApiKey) -> Any:
         parse = self.parser(request, api_key)
         try:
             return parse(body_of(request))
@@ -148,8 +144,11 @@ class IngestView(APIView, ABC):
             raise RefusedRequest(400, "malformed", error.detail) from error
 
     @abstractmethod
-    def parser(self, request: HttpRequest, api_key: ApiKey) -> Callable[[bytes], ParsedReadings]:
-        """What turns the body into readings; it may raise MalformedBody and TooManyReadings. Raises RefusedRequest."""
+    def parser(self, request: HttpRequest, api_key: ApiKey) -> Callable[[bytes], Any]:
+        """What turns the body into readings (or events); it may raise MalformedBody and TooManyReadings.
+
+        Raises RefusedRequest.
+        """
 
     @abstractmethod
     def format_name(self, request: HttpRequest) -> str:
@@ -178,37 +177,6 @@ def _charge(api_key: ApiKey, *, readings: int) -> metering.Metered:
 
 def _over_limit(error: metering.OverLimit) -> RefusedRequest:
     return RefusedRequest(429, "rate_limited", str(error), headers=error.headers)
-
-
-def body_of(request: HttpRequest) -> bytes:
-    """The body, unpacked and bounded; raises RefusedRequest."""
-    encoding = request.headers.get("Content-Encoding", "")
-    try:
-        body = read_body(_stream(request), encoding=encoding)
-    except UnsupportedEncoding as error:
-        raise RefusedRequest(415, "unsupported_encoding", str(error)) from error
-    except TooLarge as error:
-        raise RefusedRequest(413, "too_large", str(error)) from error
-    except BrokenEncoding as error:
-        raise RefusedRequest(400, "malformed", str(error)) from error
-    except OSError as error:
-        raise RefusedRequest(400, "malformed", "The body broke off.") from error
-    # The server hands on what came when the client was cut off: half a last line may look whole.
-    length = str(request.META.get("CONTENT_LENGTH", ""))
-    if not encoding and length.isdecimal() and len(body) < int(length):
-        raise RefusedRequest(400, "malformed", "The body broke off.")
-    return body
-
-
-def _stream(request: HttpRequest) -> BinaryIO:
-    """The body to be read. One sent in chunks tells no length, and Django would take it for empty."""
-    if "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
-        return cast(BinaryIO, request)
-    if not request.META.get("wsgi.input_terminated"):
-        raise RefusedRequest(
-            411, "length_required", "Send the Content-Length: this server cannot read a body in chunks."
-        )
-    return request.META["wsgi.input"]
 
 
 def _as_refused(response: JsonResponse, error: Exception) -> RefusedRequest:

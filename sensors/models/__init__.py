@@ -6,6 +6,7 @@ from sensors.models.anomalies import (
     DetectorState,
     ValidationRule,
 )
+from sensors.models.events import MachineEvent
 from sensors.models.ingest import (
     IngestPolicy,
     KeyAllowance,
@@ -46,6 +47,7 @@ __all__ = [
     "KeyUsage",
     "Level",
     "Limit",
+    "MachineEvent",
     "PlannedStop",
     "Quality",
     "Reading",

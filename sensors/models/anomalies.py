@@ -118,6 +118,19 @@ class Anomaly(OrganizationOwned, PendingWork):
 
     objects = AnomalyQuerySet.as_manager()
 
+    JUDGEMENT_FIELDS = (
+        "status",
+        "confidence",
+        "validated_at",
+        "reasons",
+        "settled_by",
+        "due_at",
+        "attempts",
+        "parked_at",
+        "last_error",
+    )
+    """What `judge_again` changes."""
+
     class Meta:
         ordering = ["-started_at", "-id"]
         verbose_name_plural = "anomalies"
@@ -177,6 +190,12 @@ class Anomaly(OrganizationOwned, PendingWork):
 
     def __str__(self) -> str:
         return f"{self.sensor} {self.get_kind_display()}, {localtime(self.started_at):%Y-%m-%d %H:%M}"
+
+    def judge_again(self) -> None:
+        """Put it back to be judged: what was said of it no longer holds (the caller saves it)."""
+        self.status, self.confidence, self.validated_at = AnomalyStatus.DETECTED, None, None
+        self.reasons, self.settled_by = [], None
+        self.mark_due()
 
 
 class AnomalyFinding(OrganizationOwned):

@@ -91,7 +91,7 @@ class _Check:
         self.is_good = np.ones(len(parsed.index), dtype=bool)
         self.sensors = _sensors(organization, parsed.keys, api_key)
         self.allowed_equipment = (
-            _allowed_equipment(api_key)
+            allowed_equipment(api_key)
             if api_key is not None and any(one and one.is_key_restricted for one in self.sensors)
             else None
         )
@@ -200,10 +200,13 @@ def _or_nan(bound: float | None) -> float:
     return np.nan if bound is None else bound
 
 
-def _allowed_equipment(api_key: ApiKey) -> set[int]:
-    """Equipment that a restricted key may post for, with what stands below it."""
+def allowed_equipment(api_key: ApiKey) -> set[int] | None:
+    """Equipment that a restricted key may post for, with what stands below it; None: all of its organisation."""
+    restrictions = list(api_key.restrictions.select_related("equipment"))
+    if not restrictions:
+        return None
     return {
         pk
-        for restriction in api_key.restrictions.select_related("equipment")
+        for restriction in restrictions
         for pk in Equipment.objects.with_descendants(of=restriction.equipment).values_list("pk", flat=True)
     }

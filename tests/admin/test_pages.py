@@ -18,7 +18,7 @@ from predictions.agents import score_predictions
 from predictions.services.requesting import request_prediction_by_person
 from predictions.services.scoring import request_score
 from sensors.ingest.parsed import from_columns
-from sensors.models import KeyAllowance, SensorAlias, SensorNaming
+from sensors.models import KeyAllowance, MachineEvent, SensorAlias, SensorNaming
 from sensors.services.ingest import ingest_readings
 from sensors.storage import microseconds
 from sensors.storage.kinds import kind
@@ -92,6 +92,7 @@ def what_comes_of_a_key(plant, api_key) -> None:
     owned = {"organization": plant.organization, "api_key": api_key}
     KeyRestriction.objects.create(**owned, equipment=plant.machine)
     KeyAllowance.objects.create(**owned, readings_per_s=1000)
+    MachineEvent.objects.create(**owned, equipment=plant.machine, code="E17", at=clock.now())
     SensorNaming.objects.create(**owned, template="{machine}/{field}")
     SensorAlias.objects.create(
         organization=plant.organization, key=f"{plant.machine.tag}.RMS", sensor=plant.sensor
@@ -103,7 +104,7 @@ def what_comes_of_a_key(plant, api_key) -> None:
 
 
 def test_every_model_of_the_domain_has_a_scoped_page():
-    assert len(MODELS) == 30
+    assert len(MODELS) == 31
     assert all(isinstance(admin.site._registry[model], ScopedModelAdmin) for model in MODELS)
 
 

@@ -16,6 +16,7 @@ from maintenance.story import Place, StoryPage, tell_story
 from maintenance.story.entries import Kind
 from predictions.agents import make_predictions, score_predictions
 from sensors.agents import detect_anomalies, validate_anomalies
+from sensors.models import MachineEvent
 from smartmaint import clock
 from tests.plants import Plant, foretell, make_plant, post, set_policy
 
@@ -203,3 +204,14 @@ def test_no_place_in_an_address_breaks_the_page(text):
 )
 def test_odd_places_open_the_story(viewer_client, plant, text):
     assert viewer_client.get(reverse("machine", args=[plant.machine.pk]), {"from": text}).status_code == 200
+
+
+def test_faults_and_errors_of_the_controller_stand_where_they_happened(lived):
+    owned = {"organization": lived.organization, "equipment": lived.machine}
+    before = clock.now() - timedelta(hours=5, minutes=10)
+    MachineEvent.objects.create(**owned, code="E17", kind="fault", message="Overload", at=before)
+    MachineEvent.objects.create(**owned, code="run", kind="state", at=before)
+
+    *_, first = tell_story(lived.machine).entries
+
+    assert (first.title, first.words, first.level, first.at) == ("Fault E17", "Overload", "high", before)

@@ -27,6 +27,7 @@ from sensors.ingest.parsed import from_columns
 from sensors.models import (
     Anomaly,
     KeyAllowance,
+    MachineEvent,
     PlannedStop,
     RefusedRequests,
     SenderAbsence,
@@ -169,6 +170,9 @@ def _set_up_a_gateway(plant: Plant, api_key: ApiKey) -> None:
         anomaly=Anomaly.objects.get(sensor=plant.sensor),
         began_at=clock.now(),
         ended_at=clock.now(),
+    )
+    MachineEvent.objects.create(
+        **owned, equipment=plant.machine, code="E17", at=clock.now(), message="Overload", api_key=api_key
     )
     RefusedRequests.objects.create(**owned, api_key=api_key, hour=clock.now(), code="malformed", count=2)
     parsed = from_columns(keys=["Nobody"], ts_us=[microseconds(clock.now())], values=[3.0])

@@ -67,8 +67,8 @@ class Command(BaseCommand):
             )
 
     def handle(self, *args: object, file: Path, **options: Any) -> None:
-        organization = _organization(options["organization"])
-        options["zone"] = _zone(options["zone"])
+        organization = organization_named(options["organization"])
+        options["zone"] = zone_named(options["zone"])
         if options["prefix"] and not options["wide"]:
             raise CommandError("--prefix is for --wide: in a long file the keys stand in the lines.")
         with ExitStack() as stack:
@@ -150,7 +150,8 @@ def _one_ahead(blocks: Iterator[ParsedReadings]) -> Generator[ParsedReadings]:
             yield parsed
 
 
-def _organization(slug: str) -> Organization:
+def organization_named(slug: str) -> Organization:
+    """The active organisation; raises CommandError that names those there are."""
     try:
         return Organization.objects.get(slug=slug, is_active=True)
     except Organization.DoesNotExist as error:
@@ -158,7 +159,8 @@ def _organization(slug: str) -> Organization:
         raise CommandError(f"There is no organisation {slug!r}; there are: {known or 'none'}.") from error
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
+def zone_named(name: str | None) -> ZoneInfo | None:
+    """The time zone of an option; raises CommandError."""
     if name is None:
         return None
     try:

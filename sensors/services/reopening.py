@@ -1,0 +1,53 @@
+"""Judgements that are looked at again because something was learned that speaks for or against them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sensors.models import Anomaly, AnomalyStatus
+from smartmaint import clock
+
+# An error of the controller that belongs to an excursion comes within a day and a half before that is noticed, or
+# within half a day after.
+EVENT_BEFORE = timedelta(hours=36)
+EVENT_AFTER = timedelta(hours=12)
+# What is longer ago is past helping: events that come late, or from a file, ask for no prediction of today.
+RECENT = timedelta(days=2)
+UNDECIDED = (AnomalyStatus.NEEDS_A_LOOK, AnomalyStatus.SUSPECTED_FALSE)
+
+
+def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
+    """Have anomalies judged again that events (machine's id, moment) may corroborate; returns how many.
+
+    These are the machine's recent ones that are not credible, unless a person settled them. Runs in the transaction
+    that stored the events.
+    """
+    moments: dict[int, list[datetime]] = defaultdict(list)
+    for equipment_id, at in events:
+        moments[equipment_id].append(at)
+    # Locked in detection's order, or the two could wait for each other.
+    undecided = (
+        Anomaly.objects.filter(
+            sensor__equipment__in=moments,
+            started_at__gte=clock.now() - RECENT,
+            status__in=UNDECIDED,
+            settled_by=None,
+        )
+        .exclude(kind=Anomaly.Kind.NO_DATA)
+        .select_related("sensor")
+        .select_for_update(no_key=True, of=("self",))
+        .order_by("sensor_id", "id")
+    )
+    reopened = [
+        anomaly
+        for anomaly in undecided
+        if any(_belongs(at, anomaly) for at in moments[anomaly.sensor.equipment_id])
+    ]
+    for anomaly in reopened:
+        anomaly.judge_again()
+    Anomaly.objects.bulk_update(reopened, Anomaly.JUDGEMENT_FIELDS)
+    return len(reopened)
+
+
+def _belongs(at: datetime, anomaly: Anomaly) -> bool:
+    return anomaly.started_at - EVENT_BEFORE <= at <= anomaly.started_at + EVENT_AFTER
