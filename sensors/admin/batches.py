@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from sensors.admin.senders import sender_in_words
 from sensors.admin.storage import storage_page
 from sensors.models import ReadingBatch, Sensor
 from smartmaint.accounts.models import Role
@@ -52,7 +53,7 @@ class ReadingBatchAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
 
     @admin.display(description="sent by", ordering="api_key")
     def sender(self, batch: ReadingBatch) -> str:
-        return batch.api_key.name if batch.api_key else "the service itself"
+        return sender_in_words(batch.api_key)
 
     @display(description="detection", label={"stuck": "danger", "waiting": "info", "done": "success"})
     def detection(self, batch: ReadingBatch) -> str:

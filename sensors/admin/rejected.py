@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from sensors.admin.senders import sender_in_words
 from sensors.models import RejectedReading
 from sensors.models.ingest import RejectedReadingQuerySet
 from sensors.services.rejecting import forget_rejected
@@ -112,7 +113,7 @@ class RejectedReadingAdmin(ReadOnlyScopedModelAdmin):
 
     @admin.display(description="sent by", ordering="api_key")
     def sender(self, rejected: RejectedReading) -> str:
-        return rejected.api_key.name if rejected.api_key else "the service itself"
+        return sender_in_words(rejected.api_key)
 
     @display(description="state", label=STATE_BADGES)
     def state_badge(self, rejected: RejectedReading) -> str:

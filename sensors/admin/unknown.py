@@ -16,6 +16,7 @@ from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from sensors.admin.forms import ExistingSensorForm, NewSensorForm, SensorAliasForm
+from sensors.admin.senders import sender_in_words
 from sensors.models import RejectedReading, Sensor, SensorAlias, UnknownSensor
 from sensors.services.assigning import (
     AssignmentRefused,
@@ -78,7 +79,7 @@ class UnknownSensorAdmin(ReadOnlyScopedModelAdmin):
 
     @admin.display(description="sent by", ordering="api_key")
     def sender(self, unknown: UnknownSensor) -> str:
-        return unknown.api_key.name if unknown.api_key else "the service itself"
+        return sender_in_words(unknown.api_key)
 
     @admin.display(description="kept", ordering="kept_count")
     def kept(self, unknown: UnknownSensor) -> str:
@@ -180,6 +181,12 @@ def kept_page(unknown: UnknownSensor) -> str:
     return f"{reverse(REJECTED)}?{urlencode({'state': 'waiting', 'sensor_key': unknown.key})}"
 
 
+def _assigned(unknown: UnknownSensor, sensor: Sensor) -> str:
+    if sensor.key == unknown.key:
+        return f"The sensor {sensor.key} takes these readings now."
+    return f"What comes as {unknown.key} goes to the sensor {sensor.key} now."
+
+
 def _assigning(
     unknown: UnknownSensor, request: HttpRequest, chosen: Callable[[Any], Sensor]
 ) -> dict[str, Callable]:
@@ -193,7 +200,7 @@ def _assigning(
         if report is None or report.refused:
             next_page = kept_page(unknown)
         if report is None:
-            return f"{unknown.key} is {sensor} now. Many of its readings wait: store them from here."
-        return f"{unknown.key} is {sensor} now. {report}"
+            return f"{_assigned(unknown, sensor)} Many of its readings wait: store them from here."
+        return f"{_assigned(unknown, sensor)} {report}"
 
     return {"do": do, "next_page": lambda: next_page}

@@ -123,13 +123,16 @@ class WriteView(IngestView):
 
 
 def in_words(refusals: list[Refusal]) -> str:
-    """What is wrong with which lines: each problem once."""
+    """What is wrong with which lines: each problem once, and lines that have the same problems once."""
     lines_by_detail: dict[str, dict[int, None]] = {}
     for refusal in refusals:
         lines_by_detail.setdefault(refusal.detail, {})[refusal.index] = None
+    details_by_lines: dict[tuple[int, ...], list[str]] = {}
+    for detail, lines in lines_by_detail.items():
+        details_by_lines.setdefault(tuple(lines), []).append(detail)
     return " ".join(
-        f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines))}: {detail}"
-        for detail, lines in lines_by_detail.items()
+        f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines))}: {' '.join(details)}"
+        for lines, details in details_by_lines.items()
     )
 
 

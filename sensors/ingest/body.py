@@ -5,6 +5,8 @@ from typing import Any, BinaryIO
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 _CHUNK = 64 * 1024
+_GZIP = b"\x1f\x8b"
+"""How a gzip member begins. No text does: the second byte begins no character of UTF-8."""
 
 
 class TooLarge(ValueError):
@@ -16,7 +18,7 @@ class UnsupportedEncoding(ValueError):
 
 
 class BrokenEncoding(ValueError):
-    """The body is not what its Content-Encoding says."""
+    """The body is not what its Content-Encoding says, or says nothing of."""
 
 
 def read_body(stream: BinaryIO, *, encoding: str = "", limit: int = MAX_BODY_BYTES) -> bytes:
@@ -27,6 +29,8 @@ def read_body(stream: BinaryIO, *, encoding: str = "", limit: int = MAX_BODY_BYT
     match encoding.strip().lower():
         case "" | "identity":
             body = stream.read(limit + 1)
+            if body.startswith(_GZIP):
+                raise BrokenEncoding("The body is gzip, but no header says so: send Content-Encoding: gzip.")
         case "gzip" | "x-gzip":
             body = _unpack(stream, limit)
         case other:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors.ingest.fields import BAD
+from sensors.ingest.line_grammar import likely_precision
 from sensors.ingest.parsed import Refusal
 
 DAY_US = 86_400_000_000
@@ -22,26 +23,40 @@ def refuse_outside_window(
     ts_us: npt.NDArray[np.int64],
     window_from_us: int,
     window_to_us: int,
+    precision: str = "",
 ) -> tuple[npt.NDArray[np.bool_], list[Refusal]]:
     """Which rows lie in the window of time (both ends included), and a `timestamp_out_of_range` for each other.
 
     `row` and `index` are their positions in the request's arrays and in the request. By default a caller takes
-    `DEFAULT_WINDOW_PAST_US` before the wall clock to `DEFAULT_WINDOW_FUTURE_US` after it.
+    `DEFAULT_WINDOW_PAST_US` before the wall clock to `DEFAULT_WINDOW_FUTURE_US` after it. `precision` is the unit that
+    the sender named for its timestamps, if its protocol has one: a wrong one is the usual cause.
     """
     early = ts_us < window_from_us
     late = ts_us > window_to_us
+    outside = np.flatnonzero(early | late)
+    years = ts_us[outside].astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64) + 1970
     refusals = [
         Refusal(
             int(index[number]),
             "timestamp_out_of_range",
-            "The timestamp is older than readings may be."
-            if early[number]
-            else "The timestamp lies in the future.",
+            _outside_window(bool(early[number]), year, int(ts_us[number]), precision),
             row=int(row[number]),
         )
-        for number in np.flatnonzero(early | late)
+        for number, year in zip(outside.tolist(), years.tolist(), strict=True)
     ]
     return ~(early | late), refusals
+
+
+def _outside_window(is_early: bool, year: int, ts_us: int, precision: str) -> str:
+    """The same words for all rows of a year and cause, so that they are told once."""
+    what = "is older than readings may be" if is_early else "lies in the future"
+    likely = likely_precision(ts_us, precision) if precision else precision
+    hint = (
+        ""
+        if likely == precision
+        else f": is precision={likely} {'missing' if precision == 'ns' else 'meant'}?"
+    )
+    return f"The timestamp {what}; it reads as {year}{hint or '.'}"
 
 
 def quality_by_physical_range(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sensors.ingest.fields import GOOD, LARGEST, reading_value
 from sensors.ingest.parsed import MAX_READINGS, RowProblem, TooManyReadings
+from sensors.ingest.timestamps import EPOCH_UNITS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -167,8 +168,21 @@ def read_timestamp(raw: bytes, precision: str) -> int:
     number = int(raw)
     ts_us = number // 1_000 if precision == "ns" else number * MICROSECONDS[precision]
     if abs(ts_us) >= _FARTHEST:
-        raise RowProblem("invalid_timestamp", f'The timestamp is too large for the precision "{precision}".')
+        likely = likely_precision(ts_us, precision)
+        raise RowProblem(
+            "invalid_timestamp",
+            f"The timestamp is too large for precision={precision}: is precision={likely} meant?",
+        )
     return ts_us
+
+
+def likely_precision(ts_us: int, precision: str) -> str:
+    """The unit of a timestamp that reads as `ts_us` in `precision`, by how large it was written.
+
+    As for epoch numbers elsewhere: each unit's numbers from 1973 to the year 5138 are no other's.
+    """
+    number = abs(ts_us * 1_000 if precision == "ns" else ts_us // MICROSECONDS[precision])
+    return next((unit for unit, below in EPOCH_UNITS.items() if number < below), "ns")
 
 
 def read_timestamps(raw: Sequence[bytes], precision: str) -> Ints | None:

@@ -75,7 +75,8 @@ class ParsedReadings:
     (float64) are NaN where a bad reading has none; `quality` (int8) as in `fields`. `received` counts the refused too.
 
     Where local times occur twice, `ts_us` is the first moment and `again_us` the second, the same for all other rows,
-    until `RepeatedHour` has told them apart; without such times it is None.
+    until `RepeatedHour` has told them apart; without such times it is None. `precision` is the unit of the timestamps
+    where the sender named one, as with line protocol.
     """
 
     index: npt.NDArray[np.int64]
@@ -89,6 +90,7 @@ class ParsedReadings:
     historical: bool = False
     refusals: list[Refusal] = field(default_factory=list)
     again_us: npt.NDArray[np.int64] | None = None
+    precision: str = ""
 
     @property
     def received(self) -> int:

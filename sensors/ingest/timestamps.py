@@ -30,6 +30,12 @@ _SECONDS_BELOW = 10**11
 _MILLISECONDS_BELOW = 10**14
 _MICROSECONDS_BELOW = 10**17
 _NANOSECONDS_BELOW = 10**20
+EPOCH_UNITS = {
+    "s": _SECONDS_BELOW,
+    "ms": _MILLISECONDS_BELOW,
+    "us": _MICROSECONDS_BELOW,
+    "ns": _NANOSECONDS_BELOW,
+}
 
 # Fewer values than this are read faster one by one. Of more than the other, the matrix product would be handed to
 # several threads, which wait for a busy core.

@@ -145,6 +145,7 @@ class _Check:
             ts_us=self.parsed.ts_us[rows],
             window_from_us=now_us - window_past_us(retention_days),
             window_to_us=now_us + DEFAULT_WINDOW_FUTURE_US,
+            precision=self.parsed.precision,
         )
         self.is_good[rows[~is_inside]] = False
         self.refusals += refusals

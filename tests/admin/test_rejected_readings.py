@@ -230,7 +230,7 @@ def test_a_sensor_is_made_of_a_line_and_takes_what_waits(manager_client, plant, 
     }
     response = manager_client.post(page_of(unknown, "new-sensor"), new_sensor_form(plant), follow=True)
     assert response.redirect_chain == [(UNKNOWN, 302)]
-    assert "P9.Temp is P9.Temp now. 3 stored." in words(response)
+    assert "The sensor P9.Temp takes these readings now. 3 stored." in words(response)
     made = Sensor.objects.get(key="P9.Temp")
     assert (made.organization, made.equipment, made.expected_interval_s) == (
         plant.organization,
@@ -278,7 +278,7 @@ def test_a_line_is_assigned_to_a_sensor_that_is_there(manager_client, plant, api
     response = manager_client.post(
         page_of(unknown, "existing-sensor"), {"sensor": plant.sensor.pk}, follow=True
     )
-    assert "P9.Temp is pump-7/vibration now. 1 stored." in words(response)
+    assert "What comes as P9.Temp goes to the sensor pump-7/vibration now. 1 stored." in words(response)
     assert SensorAlias.objects.get().sensor == plant.sensor
 
 

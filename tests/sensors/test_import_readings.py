@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from equipment.models import Equipment, EquipmentClass, Site
 from sensors.management.commands import import_readings
-from sensors.models import Reading, ReadingBatch, Sensor
+from sensors.models import Reading, ReadingBatch, RejectedReading, Sensor
 from sensors.signals import readings_ingested
 from smartmaint import clock
 
@@ -151,6 +151,20 @@ def test_refused_lines_are_reported_by_number_and_the_rest_is_stored(sensor, fil
         ["5", "unit_mismatch"],
         ["6", "timestamp_out_of_range"],
     ]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_time_without_an_offset_asks_for_the_zone(sensor, file, wide):
+    printed = StringIO()
+    header, line = ("ts,pump-7/flow", "{},1") if wide else ("sensor,ts,value", "pump-7/flow,{},1")
+    path = file(header, line.format("2026-11-22T10:00:00"))
+
+    with pytest.raises(CommandError, match="Refused lines: 1"):
+        call_command("import_readings", path, organization="riverside-foods", wide=wide, stdout=printed)
+
+    assert "timestamp_naive: The timestamp has no offset from UTC: give --zone" in printed.getvalue()
+    assert "key" not in printed.getvalue()
+    assert "--zone" in RejectedReading.objects.get().detail
 
 
 def test_without_a_report_file_the_first_refusals_are_printed(sensor, file):

@@ -225,6 +225,15 @@ def test_a_gzip_body_is_unpacked(plant, post):
     assert Reading.objects.count() == 1
 
 
+@pytest.mark.parametrize("encoding", ["", "identity"])
+def test_a_gzip_body_that_no_header_tells_of_is_400_and_says_so(plant, post, encoding):
+    body = gzip.compress(json.dumps({"readings": [reading()]}).encode())
+    response = post(body, **({"Content-Encoding": encoding} if encoding else {}))
+    assert response.status_code == 400
+    assert "send Content-Encoding: gzip" in response.json()["detail"]
+    assert not Reading.objects.exists()
+
+
 def test_every_member_of_a_gzip_body_counts(plant, post):
     body = json.dumps({"readings": [reading(), reading(minutes=1)]}).encode()
     members = gzip.compress(body[:20]) + gzip.compress(body[20:])
@@ -315,6 +324,11 @@ def test_the_window_of_time_is_held_at_both_ends(plant, post):
         (0, "timestamp_out_of_range"),
         (1, "timestamp_out_of_range"),
     ]
+
+
+def test_a_time_that_does_not_count_from_1970_is_told_how_it_reads(plant, post):
+    response = post({"readings": [reading() | {"ts": 86_400}]})
+    assert response.json()["errors"][0]["detail"].endswith("it reads as 1970.")
 
 
 def test_a_naive_timestamp_needs_a_zone_of_the_key(organization, plant, post):

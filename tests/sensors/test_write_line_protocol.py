@@ -112,6 +112,37 @@ def test_the_precision_is_the_unit_of_the_timestamps(plant, write, precision, pe
     assert stored(plant.sensor) == [(NOW, 4.2)]
 
 
+@pytest.mark.parametrize(
+    ("precision", "per_s", "words"),
+    [
+        ("", 1, "it reads as 1970: is precision=s missing?"),
+        ("ms", 1, "it reads as 1970: is precision=s meant?"),
+        ("s", 10**3, "too large for precision=s: is precision=ms meant?"),
+        ("s", 10**9, "too large for precision=s: is precision=ns meant?"),
+    ],
+)
+@pytest.mark.parametrize("lines", [1, 40])
+def test_a_timestamp_of_another_precision_is_refused_with_a_hint(
+    plant, write, precision, per_s, words, lines
+):
+    body = "\n".join(f"pump-7 vibration=4.2 {(int(NOW.timestamp()) - age) * per_s}" for age in range(lines))
+    response = write(body, query=f"?precision={precision}")
+    assert error_of(response) == "invalid"
+    assert response.json()["message"].count(words) == 1
+    assert not Reading.objects.exists()
+
+
+def test_two_problems_of_one_line_name_it_once(plant, write):
+    message = write(f'pump-7 vibration=4.2,state="ok",colour="red" {TS}\npump-9 a=1,b=2 {TS}').json()[
+        "message"
+    ]
+    assert message == (
+        "partial write: the other lines are stored, 4 of 5 readings refused: "
+        "line 1: The field is text, and a reading is a number. "
+        'line 2: There is no sensor "pump-9/a". There is no sensor "pump-9/b".'
+    )
+
+
 def test_a_partial_write_is_400_with_the_lines_and_the_others_are_stored(plant, write):
     response = write(
         f"pump-7 vibration=1 {TS}\n"

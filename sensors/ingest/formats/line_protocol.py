@@ -247,6 +247,7 @@ class _Reader:
             units=[None],
             unit_of_row=np.zeros(len(index), dtype=np.int64),
             refusals=sorted(self.refusals, key=lambda refusal: refusal.index),
+            precision=self.precision,
         )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 from zoneinfo import ZoneInfo
@@ -81,8 +82,7 @@ class Command(BaseCommand):
                 raise CommandError(f"{error.filename}: {error.strerror}.") from error
             try:
                 parts = _blocks(stream, options)
-                if options["zone"]:
-                    parts = map(RepeatedHour().resolve, parts)
+                parts = map(RepeatedHour().resolve if options["zone"] else _asking_for_zone, parts)
                 blocks = stack.enter_context(closing(_one_ahead(parts)))
                 name = wide_csv.NAME if options["wide"] else long_csv.NAME
                 counts = self._import(organization, stream, blocks, report, name)
@@ -139,6 +139,18 @@ def _blocks(stream: BinaryIO, options: dict[str, Any]) -> Iterator[ParsedReading
         time_column = names["ts"] if is_named else None
         return wide_csv.read_blocks(stream, time_column=time_column, prefix=options["prefix"], **how)
     return long_csv.read_blocks(stream, columns=long_csv.Columns(**names), **how)
+
+
+def _asking_for_zone(parsed: ParsedReadings) -> ParsedReadings:
+    """Of times without an offset, tell what to do about them here: there is no key whose zone could be set."""
+    words = "The timestamp has no offset from UTC: give --zone, such as --zone Europe/Berlin, or write Z or +01:00."
+    return replace(
+        parsed,
+        refusals=[
+            replace(refusal, detail=words) if refusal.code == "timestamp_naive" else refusal
+            for refusal in parsed.refusals
+        ],
+    )
 
 
 def _one_ahead(blocks: Iterator[ParsedReadings]) -> Generator[ParsedReadings]:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +19,38 @@ def test_rows_outside_the_window_are_refused_by_their_place_in_the_request():
         (0, 0, "timestamp_out_of_range"),
         (7, 4, "timestamp_out_of_range"),
     ]
-    assert "older" in refusals[0].detail
-    assert "future" in refusals[1].detail
+    assert refusals[0].detail == "The timestamp is older than readings may be; it reads as 1970."
+    assert refusals[1].detail == "The timestamp lies in the future; it reads as 1970."
+
+
+NOW_S = 1_795_341_600
+
+
+@pytest.mark.parametrize(
+    ("precision", "ts_us", "words"),
+    [
+        ("ns", NOW_S // 1_000, "is older than readings may be; it reads as 1970: is precision=s missing?"),
+        ("ns", NOW_S, "is older than readings may be; it reads as 1970: is precision=ms missing?"),
+        ("ns", NOW_S * 1_000, "is older than readings may be; it reads as 1970: is precision=us missing?"),
+        ("ms", NOW_S * 1_000, "is older than readings may be; it reads as 1970: is precision=s meant?"),
+        ("ms", NOW_S * 10**9, "lies in the future; it reads as 58862: is precision=us meant?"),
+        ("us", NOW_S * 10**9, "lies in the future; it reads as 58862: is precision=ns meant?"),
+        ("s", NOW_S * 10**9, "lies in the future; it reads as 58862: is precision=ms meant?"),
+        ("s", NOW_S * 2 * 10**6, "lies in the future; it reads as 2083."),
+        ("s", -(10**6), "is older than readings may be; it reads as 1969."),
+        ("ns", NOW_S * 500_000, "is older than readings may be; it reads as 1998."),
+    ],
+)
+def test_a_time_outside_the_window_tells_the_unit_that_was_likely_meant(precision, ts_us, words):
+    _, [refusal] = refuse_outside_window(
+        row=np.array([0]),
+        index=np.array([0]),
+        ts_us=np.array([ts_us]),
+        window_from_us=(NOW_S - 10**6) * 10**6,
+        window_to_us=(NOW_S + 10**3) * 10**6,
+        precision=precision,
+    )
+    assert refusal.detail == f"The timestamp {words}"
 
 
 def test_a_value_outside_the_physical_range_is_kept_as_bad():
