@@ -32,6 +32,7 @@ AGENTS = {
     "predictions.agents.score_predictions",
     "predictions.agents.close_horizons",
     "maintenance.agents.schedule_tasks",
+    "smartmaint.notifications.agents.deliver_notifications",
 }
 
 
@@ -104,6 +105,7 @@ def test_every_queue_is_known_to_health():
         "Prediction",
         "PredictionOutcome",
         "MaintenanceTask",
+        "Notification",
     }
 
 
@@ -122,7 +124,7 @@ def test_the_schedule_is_made_and_what_the_operator_changed_stays(capsys):
     detect.refresh_from_db()
     assert (detect.interval, detect.enabled) == (slower, False)
     assert not PeriodicTask.objects.filter(name="gone").exists()
-    assert "10 agents, 0 added, 1 removed" in capsys.readouterr().out
+    assert "11 agents, 0 added, 1 removed" in capsys.readouterr().out
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ from smartmaint.work import Tally, each, run_pending
 BUDGET_SECONDS = 20.0
 
 
-@agent(every=2, alone=True)
+@agent(every=2, at_once=1)
 def deliver_notifications() -> Tally:
     """Send messages, one after the other: each is settled before the next, so that a crash doubles one at most."""
     return run_pending(
