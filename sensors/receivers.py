@@ -2,10 +2,10 @@
 
 from django.dispatch import receiver
 
-from sensors.services.judgement import seed_validation_rules
 from sensors.services.metering import copy_allowance
 from sensors.services.naming import copy_sensor_naming
 from sensors.services.policies import seed_ingest_policy
+from sensors.services.rules import seed_validation_rules
 from smartmaint.accounts.models import ApiKey, Organization
 from smartmaint.accounts.signals import api_key_succeeded, organization_created
 

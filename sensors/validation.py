@@ -1,14 +1,22 @@
 """The weighing of an anomaly: facts, rules over them, and a confidence with its reasons. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 
 PRIOR = 0.5
 CREDIBLE_FROM = 0.7
 SUSPECTED_FALSE_BELOW = 0.4
+# The sum of the rules counts as much as so many findings.
+PRIOR_FINDINGS = 10
+# An error of the controller that belongs to an excursion comes within a day and a half before that is noticed, or
+# within half a day after.
+EVENT_BEFORE = timedelta(hours=36)
+EVENT_AFTER = timedelta(hours=12)
 
 FactValue = float | str | None
+Facts = Mapping[str, FactValue]
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,13 @@ FACTS = {
             "of no data: share of its sender's sensors that are silent (0 to 1)",
             is_number=True,
         ),
+        Fact("events_around", "events of the machine, 36 h before to 12 h after", is_number=True),
+        Fact("events_before", "events of the machine in the 36 h before", is_number=True),
+        Fact("events_after", "events of the machine in the 12 h after", is_number=True),
+        Fact("hours_to_event", "hours to the nearest event of the machine", is_number=True),
+        Fact("other_sensors", "other sensors of the machine that show something", is_number=True),
+        Fact("sister_machines", "machines of its kind at the site that show it", is_number=True),
+        Fact("sensor_faults", "times the sensor was found at fault, 90 days", is_number=True),
     )
 }
 
@@ -74,10 +89,22 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Findings:
+    """How many anomalies proved right, and how many false."""
+
+    confirmed: int = 0
+    false: int = 0
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """Confidence in [0, 1], the status that follows from it, and each reason with its adjustment (None: a remark)."""
+    """Confidence in [0, 1], the status that follows from it, and each reason with its adjustment (None: a remark).
+
+    `rule_sum` is the confidence before it was calibrated.
+    """
 
     confidence: float
+    rule_sum: float
     status: str
     reasons: list[dict[str, float | str | None]]
 
@@ -114,16 +141,18 @@ def holds(rule: Rule, facts: Mapping[str, FactValue]) -> bool:
 
 
 def judge(
-    facts: Mapping[str, FactValue],
+    facts: Facts,
     rules: Iterable[Rule],
     *,
     confirmed_before: int,
     false_before: int,
+    of_alike: Callable[[float], Findings] = lambda rule_sum: Findings(),
     remarks: Iterable[str] = (),
 ) -> Judgement:
-    """Weigh rules and what people found before (same sensor, same kind), from the stated prior.
+    """Weigh rules and what people found before (same sensor, same kind), from the stated prior; then calibrate.
 
-    Remarks stand among the reasons and weigh nothing.
+    `of_alike` tells what was found of anomalies with about the same sum. Remarks stand among the reasons and weigh
+    nothing.
     """
     reasons: list[dict[str, float | str]] = [{"text": "Every anomaly starts here", "adjustment": PRIOR}]
     reasons += [{"text": rule.reason, "adjustment": rule.adjustment} for rule in rules if holds(rule, facts)]
@@ -141,11 +170,31 @@ def judge(
                 "adjustment": -min(0.15 * false_before, 0.45),
             }
         )
-    confidence = round(min(max(sum(float(reason["adjustment"]) for reason in reasons), 0.0), 1.0), 4)
+    rule_sum = round(min(max(sum(float(reason["adjustment"]) for reason in reasons), 0.0), 1.0), 4)
+    found = of_alike(rule_sum)
+    confidence = calibrate(rule_sum, found)
+    if found != Findings():
+        reasons.append(
+            {
+                "text": f"Of {found.confirmed + found.false} judged about so before, {found.confirmed} proved right",
+                "adjustment": round(confidence - rule_sum, 4),
+            }
+        )
     weightless: list[dict[str, float | str | None]] = [
         {"text": remark, "adjustment": None} for remark in remarks
     ]
-    return Judgement(confidence=confidence, status=_status(confidence), reasons=[*reasons, *weightless])
+    return Judgement(
+        confidence=confidence,
+        rule_sum=rule_sum,
+        status=_status(confidence),
+        reasons=[*reasons, *weightless],
+    )
+
+
+def calibrate(rule_sum: float, found: Findings) -> float:
+    """The mean of a Beta distribution: the rules' sum, worth `PRIOR_FINDINGS` findings, and what was found."""
+    weight = PRIOR_FINDINGS + found.confirmed + found.false
+    return round((PRIOR_FINDINGS * rule_sum + found.confirmed) / weight, 4)
 
 
 def _status(confidence: float) -> str:

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.formats import localize
@@ -14,12 +13,12 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter,
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
-from sensors.models import Anomaly, AnomalyStatus, ValidationRule
+from sensors.models import Anomaly, AnomalyStatus
 from sensors.services.judgement import AlreadySettled, settle_anomaly
 from sensors.unit_signs import with_unit
 from sensors.wording import silence_in_words
 from smartmaint.accounts.models import Role
-from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedHistoryAdmin, WorkQueueAdmin
+from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, WorkQueueAdmin
 from smartmaint.accounts.scoped_admin.questions import Question, asks_first
 
 STATUS_BADGES = {
@@ -179,29 +178,3 @@ def _settling(anomaly: Anomaly, request: HttpRequest, *, is_credible: bool) -> C
         return "Settled. Your decision is kept with its reasons."
 
     return do
-
-
-@admin.register(ValidationRule)
-class ValidationRuleAdmin(ScopedHistoryAdmin):
-    """What makes an anomaly more or less credible."""
-
-    list_display = ["name", "condition", "adjustment_in_words", "reason", "is_active"]
-    list_filter = ["is_active", ("fact", ChoicesDropdownFilter)]
-    list_filter_submit = True
-    search_fields = ["name", "reason"]
-    fieldsets = [
-        (None, {"fields": ["name", "is_active"]}),
-        ("When", {"fields": [("fact", "operator", "value")]}),
-        ("Then", {"fields": ["adjustment", "reason"]}),
-    ]
-
-    @admin.display(description="when", ordering="fact")
-    def condition(self, rule: ValidationRule) -> str:
-        return f"{rule.get_fact_display()} {rule.get_operator_display()} {rule.value}"
-
-    @admin.display(description="confidence", ordering="adjustment")
-    def adjustment_in_words(self, rule: ValidationRule) -> str:
-        return f"{rule.adjustment:+.2f}"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ValidationRule]:
-        return super().get_queryset(request).select_related("organization")

@@ -8,12 +8,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import Exists, Field, OuterRef
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from equipment.admin import name_classes
-from equipment.models import FailureMode
-from sensors.models import Level, Limit, Reading, Sensor
+from equipment.models import FailureMode, Verdict
+from sensors.models import AnomalyFinding, Level, Limit, Reading, Sensor
 from sensors.unit_signs import with_unit
 from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin, ScopedModelForm, ScopedTabularInline
 
@@ -92,8 +94,19 @@ class SensorAdmin(ScopedHistoryAdmin):
             "What it measures",
             {"fields": ["quantity", "unit", ("physical_min", "physical_max"), "expected_interval_s"]},
         ),
+        ("How well it measures", {"fields": ["found_at_fault"]}),
     ]
+    readonly_fields = ["found_at_fault"]
     change_form_outer_before_template = "admin/sensors/plot.html"
+
+    @admin.display(description="found at fault")
+    def found_at_fault(self, sensor: Sensor) -> str:
+        """When people found that not the machine but the sensor was wrong: its health, as far as they told."""
+        if sensor.pk is None:
+            return "never"
+        faults = AnomalyFinding.objects.filter(anomaly__sensor=sensor, verdict=Verdict.SENSOR_FAULT)
+        moments = faults.order_by("-found_at").values_list("found_at", flat=True)[:5]
+        return ", ".join(date_format(localtime(at), "j M Y") for at in moments) or "never"
 
     @admin.display(description="newest value", empty_value="no readings yet")
     def newest_value(self, sensor: Sensor) -> str | None:

@@ -110,6 +110,9 @@ class Anomaly(OrganizationOwned, PendingWork):
 
     status = models.CharField(max_length=20, choices=AnomalyStatus, default=AnomalyStatus.DETECTED)
     confidence = models.FloatField(null=True, blank=True)
+    rule_sum = models.FloatField(
+        null=True, blank=True, editable=False, help_text="The confidence before it was calibrated."
+    )
     reasons = models.JSONField(
         default=list, blank=True, help_text="Each rule that counted: its words and its adjustment."
     )

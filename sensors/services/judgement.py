@@ -1,79 +1,73 @@
-"""Validation: what is known about an anomaly, its judgement by rules and history, and a person's last word."""
+"""Validation: the judgement of an anomaly by rules and by what people found before, and a person's last word."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
 
-import numpy as np
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from equipment.models import Verdict
-from sensors import storage
-from sensors.models import Anomaly, AnomalyFinding, AnomalyStatus, Quality, ValidationRule
+from sensors.models import Anomaly, AnomalyFinding, AnomalyStatus
+from sensors.services.facts import gather_facts
+from sensors.services.rules import active_rules
 from sensors.services.senders import Sender, find_sender, who_is_absent
 from sensors.signals import anomaly_validated
-from sensors.validation import FactValue, Judgement, Operator, Rule, judge, read_condition_value
+from sensors.validation import Facts, Findings, Judgement, Rule, judge
 from sensors.wording import interval_in_words
 from smartmaint import clock
-from smartmaint.accounts.models import ApiKey, Organization, User
+from smartmaint.accounts.models import ApiKey, User
 
-HISTORY = timedelta(days=1)
-STABLE_FROM_READINGS = 10
-
-USUAL_RULES = [
-    ("Beyond a limit", "kind", "is", "limit", 0.3, "A limit that people set was passed"),
-    ("No data", "kind", "is", "no_data", 0.3, "Nothing came for longer than the sensor may be silent"),
-    ("Far from normal", "score", "at_least", "0.8", 0.15, "Very far from what is normal for this sensor"),
-    ("Sudden jump", "jump_sigmas", "at_least", "3", 0.1, "A jump out of a stable day"),
-    (
-        "Poor readings",
-        "good_share",
-        "below",
-        "0.8",
-        -0.3,
-        "Many readings of the past day were of low quality",
-    ),
-    ("Under maintenance", "equipment_state", "is", "maintenance", -0.4, "The machine is being worked on"),
-    ("Out of service", "equipment_state", "is", "out_of_service", -0.5, "The machine is out of service"),
-    ("Just repaired", "hours_since_repair", "below", "2", -0.1, "It was repaired within the last two hours"),
-]
+# Findings of anomalies whose sums lie so near count as findings of alike ones.
+ALIKE = 0.1
 
 
 class AlreadySettled(Exception):
     """The anomaly needs no look: it was judged, by the agent or by somebody else."""
 
 
-def seed_validation_rules(organization: Organization) -> None:
-    """Give an organisation the usual rules; it changes them as it likes."""
-    for name, fact, operator, value, adjustment, reason in USUAL_RULES:
-        ValidationRule.objects.get_or_create(
-            organization=organization,
-            name=name,
-            defaults={
-                "fact": fact,
-                "operator": operator,
-                "value": value,
-                "adjustment": adjustment,
-                "reason": reason,
-            },
-        )
-
-
 def judge_anomaly(anomaly: Anomaly) -> Judgement:
     """Weigh an anomaly by its organisation's rules and by what people found before. Writes nothing."""
-    found = AnomalyFinding.objects.filter(
-        anomaly__sensor_id=anomaly.sensor_id, anomaly__kind=anomaly.kind, found_at__lte=clock.now()
-    ).exclude(anomaly=anomaly)
-    verdicts = [Verdict(verdict) for verdict in found.values_list("verdict", flat=True)]
+    return judge_by(anomaly, active_rules(anomaly.organization_id))
+
+
+def judge_by(anomaly: Anomaly, rules: Iterable[Rule], *, facts: Facts | None = None) -> Judgement:
+    """The same by these rules; `facts` are gathered where they are not given."""
     is_silence = anomaly.kind == Anomaly.Kind.NO_DATA
     sender = find_sender(anomaly) if is_silence else None
+    found = list(_findings(anomaly).values_list("verdict", "anomaly__sensor", "anomaly__rule_sum"))
+    of_sensor = _count(verdict for verdict, sensor_id, _ in found if sensor_id == anomaly.sensor_id)
+
+    def of_alike(rule_sum: float) -> Findings:
+        sums = ((verdict, of_other) for verdict, _, of_other in found if of_other is not None)
+        return _count(verdict for verdict, of_other in sums if abs(of_other - rule_sum) <= ALIKE)
+
     return judge(
-        gather_facts(anomaly, sender=sender),
-        _rules(anomaly.organization_id),
-        confirmed_before=sum(verdict.restores for verdict in verdicts),
-        false_before=sum(verdict.is_false_alarm for verdict in verdicts),
+        gather_facts(anomaly, sender=sender) if facts is None else facts,
+        rules,
+        confirmed_before=of_sensor.confirmed,
+        false_before=of_sensor.false,
+        of_alike=of_alike,
         remarks=_remarks_on_silence(anomaly, sender) if is_silence else (),
     )
+
+
+def _count(verdicts: Iterable[str]) -> Findings:
+    """How often there was something, and how often nothing.
+
+    That the sensor was at fault counts for neither: it says nothing of the machine, and is a fact of the sensor.
+    """
+    known = [Verdict(verdict) for verdict in verdicts]
+    return Findings(
+        confirmed=sum(verdict.restores for verdict in known), false=known.count(Verdict.NO_FAULT_FOUND)
+    )
+
+
+def _findings(anomaly: Anomaly) -> QuerySet[AnomalyFinding]:
+    """What was found by now of the organisation's other anomalies of this kind."""
+    return AnomalyFinding.objects.filter(
+        organization_id=anomaly.organization_id, anomaly__kind=anomaly.kind, found_at__lte=clock.now()
+    ).exclude(anomaly=anomaly)
 
 
 def _remarks_on_silence(silence: Anomaly, sender: Sender | None) -> list[str]:
@@ -114,74 +108,12 @@ def _why_key_is_refused(api_key: ApiKey) -> str | None:
     return None
 
 
-def _rules(organization_id: int) -> list[Rule]:
-    return [
-        Rule(
-            fact=rule.fact,
-            operator=(operator := Operator(rule.operator)),
-            value=read_condition_value(rule.fact, operator, rule.value),
-            adjustment=rule.adjustment,
-            reason=rule.reason,
-        )
-        for rule in ValidationRule.objects.filter(organization_id=organization_id, is_active=True)
-    ]
-
-
-def gather_facts(anomaly: Anomaly, *, sender: Sender | None = None) -> dict[str, FactValue]:
-    """What rules can ask for; None where it is not known. `sender` is that of a silent sensor."""
-    sensor, now = anomaly.sensor, clock.now()
-    repaired_at = max((baseline.started_at for baseline in sensor.baselines.all()), default=None)
-    return {
-        "kind": anomaly.kind,
-        "direction": anomaly.direction or None,
-        "level": anomaly.level or None,
-        "quantity": sensor.quantity,
-        "criticality": sensor.equipment.criticality,
-        "equipment_state": sensor.equipment.state,
-        "duration_minutes": ((anomaly.ended_at or now) - anomaly.started_at) / timedelta(minutes=1),
-        "hours_since_repair": _hours_between(repaired_at, now),
-        "silent_share": None if sender is None else sender.silent_share,
-        **(_facts_of_readings(anomaly) if anomaly.kind != Anomaly.Kind.NO_DATA else {}),
-    }
-
-
-def _facts_of_readings(anomaly: Anomaly) -> dict[str, FactValue]:
-    """What an excursion's readings tell; silence has none, and what came before it says nothing of it."""
-    day = storage.read_readings(
-        anomaly.sensor_id,
-        after=anomaly.started_at - HISTORY,
-        until=anomaly.started_at - timedelta(microseconds=1),
-    )
-    return {
-        "score": anomaly.score,
-        "good_share": float(np.mean(day.quality == Quality.GOOD)) if len(day) else None,
-        "jump_sigmas": _jump_sigmas(day, anomaly.peak_value),
-    }
-
-
-def _jump_sigmas(day: storage.Rows, peak: float) -> float | None:
-    """Distance of the peak from the day's mean in standard deviations; None unless the day was long and stable.
-
-    Stable: its two halves' means lie closer together than one standard deviation.
-    """
-    values = day.values[(day.quality != Quality.BAD) & ~np.isnan(day.values)]
-    if len(values) < STABLE_FROM_READINGS:
-        return None
-    spread, middle = float(np.std(values)), len(values) // 2
-    if spread == 0 or abs(values[:middle].mean() - values[middle:].mean()) >= spread:
-        return None
-    return abs(peak - float(values.mean())) / spread
-
-
-def _hours_between(earlier: datetime | None, later: datetime) -> float | None:
-    return None if earlier is None else (later - earlier) / timedelta(hours=1)
-
-
 def validate_anomaly(anomaly: Anomaly, judgement: Judgement) -> None:
     """Keep the agent's judgement, and tell the others. Runs in the anomaly's transaction."""
     anomaly.status, anomaly.confidence = judgement.status, judgement.confidence
+    anomaly.rule_sum = judgement.rule_sum
     anomaly.reasons, anomaly.validated_at = judgement.reasons, clock.now()
-    anomaly.save(update_fields=["status", "confidence", "reasons", "validated_at"])
+    anomaly.save(update_fields=["status", "confidence", "rule_sum", "reasons", "validated_at"])
     anomaly_validated.send(sender=Anomaly, anomaly=anomaly)
 
 

@@ -5,12 +5,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sensors.models import Anomaly, AnomalyStatus
+from sensors.validation import EVENT_AFTER, EVENT_BEFORE
 from smartmaint import clock
 
-# An error of the controller that belongs to an excursion comes within a day and a half before that is noticed, or
-# within half a day after.
-EVENT_BEFORE = timedelta(hours=36)
-EVENT_AFTER = timedelta(hours=12)
 # What is longer ago is past helping: events that come late, or from a file, ask for no prediction of today.
 RECENT = timedelta(days=2)
 UNDECIDED = (AnomalyStatus.NEEDS_A_LOOK, AnomalyStatus.SUSPECTED_FALSE)

@@ -23,8 +23,8 @@ from sensors.models import (
 )
 from sensors.services.absences import AWAY_AFTER, KEPT, MATTERS_FOR
 from sensors.services.baselines import restart_baseline
+from sensors.services.facts import gather_facts
 from sensors.services.ingest import ingest_readings
-from sensors.services.judgement import gather_facts
 from sensors.services.senders import find_sender
 from sensors.storage import microseconds
 from sensors.wording import interval_in_words, silence_in_words

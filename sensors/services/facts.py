@@ -1,0 +1,134 @@
+"""What is known about an anomaly when it is judged: of its readings, its machine, and what is around it."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from equipment.models import Verdict
+from sensors import storage
+from sensors.models import Anomaly, AnomalyFinding, MachineEvent, Quality
+from sensors.services.senders import Sender
+from sensors.validation import EVENT_AFTER, EVENT_BEFORE, FactValue
+from smartmaint import clock
+
+HISTORY = timedelta(days=1)
+STABLE_FROM_READINGS = 10
+# A controller that said nothing for so long, nor those of its sisters, may well not be connected.
+EVENTS_KNOWN = timedelta(days=90)
+NEAREST_EVENT = timedelta(days=30)
+TELLING_EVENTS = (MachineEvent.Kind.FAULT, MachineEvent.Kind.ERROR, MachineEvent.Kind.WARNING)
+AT_THE_SAME_TIME = timedelta(hours=6)
+FAULTS_REMEMBERED = timedelta(days=90)
+
+
+def gather_facts(anomaly: Anomaly, *, sender: Sender | None = None) -> dict[str, FactValue]:
+    """What rules can ask for; None where it is not known. `sender` is that of a silent sensor."""
+    sensor, now = anomaly.sensor, clock.now()
+    baselines = (baseline.started_at for baseline in sensor.baselines.all())
+    repaired_at = max((started_at for started_at in baselines if started_at <= now), default=None)
+    facts: dict[str, FactValue] = {
+        "kind": anomaly.kind,
+        "direction": anomaly.direction or None,
+        "level": anomaly.level or None,
+        "quantity": sensor.quantity,
+        "criticality": sensor.equipment.criticality,
+        "equipment_state": sensor.equipment.state,
+        "duration_minutes": ((anomaly.ended_at or now) - anomaly.started_at) / timedelta(minutes=1),
+        "hours_since_repair": None if repaired_at is None else (now - repaired_at) / timedelta(hours=1),
+        "silent_share": None if sender is None else sender.silent_share,
+        "sensor_faults": count_sensor_faults(sensor.pk, now),
+    }
+    if anomaly.kind == Anomaly.Kind.NO_DATA:
+        return facts
+    return (
+        facts | _facts_of_readings(anomaly) | _facts_of_events(anomaly, now) | _facts_of_others(anomaly, now)
+    )
+
+
+def count_sensor_faults(sensor_id: int, now: datetime) -> float:
+    """How often people found lately that not the machine but this sensor was at fault."""
+    faults = AnomalyFinding.objects.filter(
+        anomaly__sensor=sensor_id,
+        verdict=Verdict.SENSOR_FAULT,
+        found_at__gt=now - FAULTS_REMEMBERED,
+        found_at__lte=now,
+    )
+    return float(faults.count())
+
+
+def _facts_of_readings(anomaly: Anomaly) -> dict[str, FactValue]:
+    """What an excursion's readings tell; silence has none, and what came before it says nothing of it."""
+    day = storage.read_readings(
+        anomaly.sensor_id,
+        after=anomaly.started_at - HISTORY,
+        until=anomaly.started_at - timedelta(microseconds=1),
+    )
+    return {
+        "score": anomaly.score,
+        "good_share": float(np.mean(day.quality == Quality.GOOD)) if len(day) else None,
+        "jump_sigmas": _jump_sigmas(day, anomaly.peak_value),
+    }
+
+
+def _jump_sigmas(day: storage.Rows, peak: float) -> float | None:
+    """Distance of the peak from the day's mean in standard deviations; None unless the day was long and stable.
+
+    Stable: its two halves' means lie closer together than one standard deviation.
+    """
+    values = day.values[(day.quality != Quality.BAD) & ~np.isnan(day.values)]
+    if len(values) < STABLE_FROM_READINGS:
+        return None
+    spread, middle = float(np.std(values)), len(values) // 2
+    if spread == 0 or abs(values[:middle].mean() - values[middle:].mean()) >= spread:
+        return None
+    return abs(peak - float(values.mean())) / spread
+
+
+def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
+    """What the machine's controller reported around the anomaly's start, as far as it had come in by now.
+
+    None of it is known of a machine that reported nothing for a quarter of a year, nor did its sisters: there "no
+    event" would speak against every anomaly.
+    """
+    machine, started_at = anomaly.sensor.equipment, anomaly.started_at
+    told = MachineEvent.objects.filter(
+        organization_id=anomaly.organization_id, kind__in=TELLING_EVENTS, at__lte=now, received_at__lte=now
+    )
+    alike = told.filter(equipment__equipment_class=machine.equipment_class_id, at__gt=now - EVENTS_KNOWN)
+    if not alike.exists():
+        return {}
+    own = told.filter(
+        equipment=machine, at__gte=started_at - NEAREST_EVENT, at__lte=started_at + NEAREST_EVENT
+    )
+    hours = np.array(
+        [(at - started_at) / timedelta(hours=1) for at in own.values_list("at", flat=True)], dtype=np.float64
+    )
+    before = (hours >= -EVENT_BEFORE / timedelta(hours=1)) & (hours <= 0)
+    after = (hours > 0) & (hours <= EVENT_AFTER / timedelta(hours=1))
+    return {
+        "events_before": float(before.sum()),
+        "events_after": float(after.sum()),
+        "events_around": float((before | after).sum()),
+        "hours_to_event": float(np.abs(hours).min(initial=NEAREST_EVENT / timedelta(hours=1))),
+    }
+
+
+def _facts_of_others(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
+    """Whether the machine's other sensors, and machines of its kind at its site, show something at the same time."""
+    machine, started_at = anomaly.sensor.equipment, anomaly.started_at
+    at_the_same_time = Anomaly.objects.filter(
+        organization_id=anomaly.organization_id,
+        started_at__gte=started_at - AT_THE_SAME_TIME,
+        started_at__lte=min(started_at + AT_THE_SAME_TIME, now),
+        detected_at__lte=now,
+    ).exclude(kind=Anomaly.Kind.NO_DATA)
+    own = at_the_same_time.filter(sensor__equipment=machine).exclude(sensor=anomaly.sensor_id)
+    sisters = at_the_same_time.filter(
+        sensor__equipment__site=machine.site_id,
+        sensor__equipment__equipment_class=machine.equipment_class_id,
+        sensor__quantity=anomaly.sensor.quantity,
+    ).exclude(sensor__equipment=machine)
+    return {
+        "other_sensors": float(own.order_by().values("sensor").distinct().count()),
+        "sister_machines": float(sisters.order_by().values("sensor__equipment").distinct().count()),
+    }
