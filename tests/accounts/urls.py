@@ -24,6 +24,7 @@ from smartmaint.accounts.scoped_admin import (
     WorkQueueAdmin,
 )
 from smartmaint.admin_site import SmartMaintAdminSite
+from smartmaint.notifications import urls as notifications_urls
 
 
 class SmallSite(SmartMaintAdminSite):
@@ -121,6 +122,7 @@ urlpatterns = [
     path("jobs/", role_required(Role.TECHNICIAN)(page), name="my-jobs"),
     path("machines/", role_required(Role.VIEWER)(page), name="machine-list"),
     path("", include(accounts_urls)),
+    path("", include(notifications_urls)),
     path("admin/", site.urls),
     path("api/", include(api_docs)),
     path("api/both/", KeyOrViewer.as_view()),

@@ -146,9 +146,16 @@ def test_any_bytes_are_read_or_malformed(body):
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(max_size=5), lambda x: st.lists(x, max_size=3)
+        st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+        lambda x: st.lists(x, max_size=3),
     )
 )
 def test_any_value_of_a_field_is_taken_or_refused(value):
     for name in ("equipment", "code", "ts", "kind", "message"):
         assert parse_json(posted(event(**{name: value}))).received == 1
+
+
+@pytest.mark.parametrize("no_json", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_json_is_malformed(no_json):
+    with pytest.raises(MalformedBody, match="malformed"):
+        parse_json(('{"events": [{"equipment": "P-1", "code": ' + no_json + "}]}").encode())
