@@ -411,10 +411,11 @@ def test_an_organisation_has_a_policy_from_its_beginning_and_says_what_it_means(
     page = words(response)
     assert "is refused with the code unknown_sensor" in page
     assert "the newest 10,000 refused readings of each key" in page
-    assert "expected every 5 min becomes an anomaly after 15 min without a reading" in page
+    assert "expected every 5 min is overdue after 15 min without a reading" in page
+    assert "after another 15 min at the latest" in page
     page = words(manager_client.post(f"{POLICY}{policy.pk}/change/", policy_form(), follow=True))
     assert "from 500 of one key on, more are refused with the code inbox_full" in page
-    assert "becomes an anomaly after 20 min" in page
+    assert "is overdue after 20 min" in page
     assert policy.history.first().history_user.username == "mina"
 
 
