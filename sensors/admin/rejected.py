@@ -12,7 +12,7 @@ from unfold.decorators import display
 from sensors.admin.senders import sender_in_words
 from sensors.models import RejectedReading
 from sensors.models.ingest import RejectedReadingQuerySet
-from sensors.services.rejecting import forget_rejected
+from sensors.services.forgetting import forget_rejected
 from sensors.services.replaying import replay_rejected
 from sensors.unit_signs import with_unit
 from smartmaint.accounts.models import Role
