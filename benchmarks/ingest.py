@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import psutil
@@ -97,6 +98,9 @@ def main(product: RunningProduct, arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--rows", type=int, default=IMPORTED_ROWS, help="of the imported file (default: a month of seconds)"
     )
+    parser.add_argument(
+        "--only", choices=["small"], help="small: requests with one reading each, nothing else"
+    )
     options = parser.parse_args(arguments)
 
     bench = prepare(product)
@@ -105,6 +109,11 @@ def main(product: RunningProduct, arguments: Sequence[str]) -> int:
     set_agents(enabled=False)
     bench.load(Shape(1000, 100, **JSON), seconds=2)  # the processes' first requests import and prepare
     formats = {"json": JSON, "line_protocol": LINES}
+    if options.only == "small":
+        for name, wire in formats.items():
+            post_one_by_one(bench, name, wire, seconds=options.seconds)
+        print(json.dumps(figures, indent=2) if options.json else table(figures))
+        return 0
     for name, wire in formats.items():
         for readings, sensors in ((1000, 100), (1000, 1000), (100, 10), (100, 100)):
             outcome = bench.load(Shape(readings, sensors, **wire), seconds=options.seconds)
@@ -118,9 +127,7 @@ def main(product: RunningProduct, arguments: Sequence[str]) -> int:
             figures[f"{name}_1000_per_request_readings_per_s"] / figures[f"raw_copy_rows_per_s_beside_{name}"]
         )
         say(f"{figures[f'{name}_share_of_raw_copy']:.1%} of raw COPY in the same run")
-        outcome = bench.load(Shape(1, 1, **wire), seconds=options.seconds, prepared=20_000)
-        figures[f"{name}_one_reading_requests_per_s"] = outcome.requests_per_s
-        say(f"{name}, one reading a request: {outcome.requests_per_s:,.0f} requests/s")
+        post_one_by_one(bench, name, wire, seconds=options.seconds)
         half = figures[f"{name}_1000_per_request_readings_per_s"] / 2 / 1000
         outcome = bench.load(Shape(1000, 100, **wire), seconds=options.seconds, requests_per_s=half)
         figures[f"{name}_p50_ms_at_half_rate"] = outcome.latency_s(0.5) * 1000
@@ -135,6 +142,18 @@ def main(product: RunningProduct, arguments: Sequence[str]) -> int:
         figures |= sustain(bench, seconds=options.sustained, readings_per_s=options.rate)
     print(json.dumps(figures, indent=2) if options.json else table(figures))
     return 0
+
+
+def post_one_by_one(bench: Bench, name: str, wire: dict[str, Any], *, seconds: float) -> None:
+    """Requests with one reading each; and what one costs the web workers in CPU."""
+    before = web_cpu_s(bench.product)
+    outcome = bench.load(Shape(1, 1, **wire), seconds=seconds, prepared=20_000)
+    cpu_ms = (web_cpu_s(bench.product) - before) / outcome.requests * 1000
+    bench.figures[f"{name}_one_reading_requests_per_s"] = outcome.requests_per_s
+    bench.figures[f"{name}_one_reading_web_cpu_ms"] = cpu_ms
+    say(
+        f"{name}, one reading a request: {outcome.requests_per_s:,.0f} requests/s, {cpu_ms:.1f} ms of web CPU each"
+    )
 
 
 def prepare(product: RunningProduct) -> Bench:
@@ -278,6 +297,13 @@ def wait_until_detected() -> float:
     while ReadingBatch.objects.pending().exists():
         time.sleep(0.2)
     return time.monotonic() - began
+
+
+def web_cpu_s(product: RunningProduct) -> float:
+    """CPU seconds that the web workers have used."""
+    web = product.find("web")
+    assert web is not None
+    return sum(sum(worker.cpu_times()[:2]) for worker in psutil.Process(web.pid).children())
 
 
 def web_memory_mb(product: RunningProduct) -> float:

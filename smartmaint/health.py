@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from smartmaint.models import AgentRun
-from smartmaint.work import PendingWork
+from smartmaint.queues import PendingWork
 
 STALE_AFTER = timedelta(seconds=60)
 BEHIND_AFTER = timedelta(minutes=15)

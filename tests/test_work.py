@@ -7,7 +7,9 @@ from django.db import connection
 
 from sensors.models import ReadingBatch
 from smartmaint import work
-from smartmaint.work import MAX_ATTEMPTS, backoff, claim, each, run_pending
+from smartmaint.claims import NO_WORD, claim
+from smartmaint.queues import MAX_ATTEMPTS, backoff
+from smartmaint.work import each, run_pending
 
 
 class WorkerKilled(BaseException):
@@ -170,6 +172,47 @@ def test_a_row_that_kills_its_worker_each_time_is_parked(rows):
     assert claim(ReadingBatch, limit=1, order_by=("id",)) == []
     stuck = ReadingBatch.objects.stuck().get()
     assert "worker was killed" in stuck.last_error
+
+
+def test_what_an_attempt_told_stays_to_be_read_while_the_next_one_is_made(rows):
+    rows(1)
+    seen = []
+
+    def fail(row):
+        seen.append((row.last_error, ReadingBatch.objects.get().last_error))
+        raise ValueError("no such thing")
+
+    for _ in range(3):
+        ReadingBatch.objects.update(due_at=datetime.now(UTC))
+        run_pending(ReadingBatch, work=each(fail), settle=note([]))
+
+    told = f"{NO_WORD}ValueError: no such thing"
+    assert seen == [("", ""), (told, told), (told, told)]
+    assert ReadingBatch.objects.get().last_error == "ValueError: no such thing"
+    ReadingBatch.objects.update(due_at=datetime.now(UTC))
+    run_pending(ReadingBatch, work=lambda rows: rows, settle=note([]))
+    assert ReadingBatch.objects.get().last_error == ""
+
+
+def test_rows_that_had_told_something_before_their_worker_was_killed_are_claimed_few_at_a_time(rows):
+    rows(30)
+    ReadingBatch.objects.update(attempts=1, last_error="ValueError: once")
+    assert len(claim(ReadingBatch, limit=80, order_by=("id",))) == 30
+    claims = []
+    for _ in range(2):
+        ReadingBatch.objects.update(due_at=datetime.now(UTC))
+        claims.append(len(claim(ReadingBatch, limit=800, order_by=("id",))))
+    assert claims == [800 // 8**2, 800 // 8**3]
+    assert set(ReadingBatch.objects.values_list("last_error", flat=True)) == {f"{NO_WORD}ValueError: once"}
+
+
+def test_a_parked_row_whose_worker_was_killed_tells_what_it_had_told_before(rows):
+    rows(1)
+    ReadingBatch.objects.update(attempts=MAX_ATTEMPTS - 1, last_error="ValueError: once")
+    claim(ReadingBatch, limit=1, order_by=("id",))
+    ReadingBatch.objects.update(due_at=datetime.now(UTC))
+    assert claim(ReadingBatch, limit=1, order_by=("id",)) == []
+    assert ReadingBatch.objects.stuck().get().last_error == f"{NO_WORD}ValueError: once"
 
 
 @pytest.mark.parametrize("place", [0, 61, 250, 499])

@@ -59,7 +59,8 @@ class IngestPolicyAdmin(ScopedHistoryAdmin):
             for seconds in (USUAL_INTERVAL_S, USUAL_INTERVAL_S * policy.silence_factor)
         )
         return (
-            f"A sensor that is expected every {usual} becomes an anomaly after {patience} without a reading."
+            f"A sensor that is expected every {usual} is overdue after {patience} without a reading. It becomes an "
+            f"anomaly once its sender has sent without it, and after another {patience} at the latest."
         )
 
     def get_list_display(self, request: HttpRequest) -> list[str]:

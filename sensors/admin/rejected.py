@@ -5,19 +5,21 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import Truncator
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from sensors.admin.senders import sender_in_words
 from sensors.models import RejectedReading
 from sensors.models.ingest import RejectedReadingQuerySet
-from sensors.services.rejecting import forget_rejected
+from sensors.services.forgetting import forget_rejected
 from sensors.services.replaying import replay_rejected
 from sensors.unit_signs import with_unit
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin
 from smartmaint.accounts.scoped_admin.rows import sees_all
 
+RAW_SHOWN = 80
 STATE_BADGES = {"held": "warning", "refused": "danger", "stored": "success"}
 
 
@@ -29,7 +31,7 @@ class StateFilter(DropdownFilter):
         return [
             ("waiting", "Waiting"),
             ("held", "Waiting, and held"),
-            ("unreadable", "Waiting, and not readable"),
+            ("unreadable", "Waiting, and cannot be stored"),
             ("stored", "Stored since"),
         ]
 
@@ -40,7 +42,7 @@ class StateFilter(DropdownFilter):
             case "held":
                 return queryset.waiting().filter(is_held=True)
             case "unreadable":
-                return queryset.waiting().filter(ts__isnull=True)
+                return queryset.waiting().exclude(pk__in=queryset.storable().order_by().values("pk"))
             case "stored":
                 return queryset.filter(stored_at__isnull=False)
         return queryset
@@ -66,12 +68,10 @@ class RejectedReadingAdmin(ReadOnlyScopedModelAdmin):
     view_role = replay_role = delete_role = Role.MANAGER
     list_display = [
         "received_at",
-        "sensor_named",
+        "what_came",
         "ts",
-        "value_as_sent",
         "code",
-        "state_badge",
-        "times",
+        "state_and_times",
         "sender",
     ]
     list_filter = [
@@ -86,6 +86,7 @@ class RejectedReadingAdmin(ReadOnlyScopedModelAdmin):
     search_fields = ["sensor_key"]
     search_help_text = "Search by sensor key"
     show_full_result_count = False
+    list_per_page = 25
     actions = ["replay_selected"]
     fieldsets = [
         ("What came", {"fields": ["sensor_key", ("ts", "quality"), ("value", "unit"), "raw"]}),
@@ -103,13 +104,14 @@ class RejectedReadingAdmin(ReadOnlyScopedModelAdmin):
         ),
     ]
 
-    @admin.display(description="sensor", ordering="sensor_key")
-    def sensor_named(self, rejected: RejectedReading) -> str:
-        return rejected.sensor_key or "not readable"
-
-    @admin.display(description="value", ordering="value")
-    def value_as_sent(self, rejected: RejectedReading) -> str:
-        return "" if rejected.value is None else with_unit(rejected.value, rejected.unit)
+    @admin.display(description="what came", ordering="sensor_key")
+    def what_came(self, rejected: RejectedReading) -> str:
+        """The sensor and its value; where a field could not be read, the row as it was sent."""
+        if not rejected.sensor_key:
+            return Truncator(rejected.raw).chars(RAW_SHOWN) or "an empty row"
+        if rejected.value is None:
+            return rejected.sensor_key
+        return f"{rejected.sensor_key} = {with_unit(rejected.value, rejected.unit)}"
 
     @admin.display(description="sent by", ordering="api_key")
     def sender(self, rejected: RejectedReading) -> str:
@@ -121,15 +123,27 @@ class RejectedReadingAdmin(ReadOnlyScopedModelAdmin):
             return "stored"
         return "held" if rejected.is_held else "refused"
 
+    @display(description="state", label=STATE_BADGES, ordering="times")
+    def state_and_times(self, rejected: RejectedReading) -> str | tuple[str, str]:
+        """How often the same came, where it did more than once."""
+        state = self.state_badge(rejected)
+        return (state, f"{state}, came {rejected.times:,} times") if rejected.times > 1 else state
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Tell on top what waits, by reason."""
+        """Tell on top what waits, by reason, and how much of what is listed can be stored."""
         waiting = self.get_queryset(request).waiting().order_by().values("code")
         by_code = waiting.annotate(count=Count("pk")).order_by("-count", "code")
         may_replay = self.has_replay_permission(request)
         told = {"waiting_by_code": by_code, "may_replay": may_replay}
-        return super().changelist_view(request, {**(extra_context or {}), **told})
+        response = super().changelist_view(request, {**(extra_context or {}), **told})
+        changelist = getattr(response, "context_data", None) and response.context_data.get("cl")
+        if changelist:
+            listed = changelist.queryset.order_by()
+            response.context_data["storable"] = listed.storable().count()
+            response.context_data["unstorable"] = listed.waiting().count() - response.context_data["storable"]
+        return response
 
     def has_replay_permission(self, request: HttpRequest, obj: RejectedReading | None = None) -> bool:
         return not sees_all(request) and self.may(request, self.replay_role, obj)

@@ -24,7 +24,7 @@ from sensors.services.assigning import (
     sensor_of,
     suggest_sensor,
 )
-from sensors.services.rejecting import forget_unknown_sensor
+from sensors.services.forgetting import forget_unknown_sensor
 from sensors.unit_signs import with_unit
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, ScopedModelAdmin

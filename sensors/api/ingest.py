@@ -8,13 +8,12 @@ from functools import partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, PermissionDenied
 from rest_framework.views import APIView
 
+from sensors.api.receipts import ReadingsBody, ReceiptBody, receipt_answer
 from sensors.api.request_body import RefusedRequest, body_of
 from sensors.ingest.formats import csv, json, ndjson, senml
 from sensors.ingest.parsed import MalformedBody, ParsedReadings, TooManyReadings
@@ -25,9 +24,7 @@ from sensors.storage import microseconds
 from smartmaint import clock
 from smartmaint.accounts.api import CHALLENGE, authenticate_request, require_scope
 from smartmaint.accounts.models import ApiKey, Scope
-from smartmaint.problems import DATABASE_AWAY, problem, problem_of
-
-ERRORS_SHOWN = 100
+from smartmaint.problems import problem, problem_of
 
 # The formats of POST /api/v1/readings by content type; JSON is what a body without one is taken for.
 FORMATS: dict[str, Any] = {
@@ -75,7 +72,7 @@ class IngestView(APIView, ABC):
 
     def authenticate(self, request: HttpRequest) -> None:
         """Find the key of the request, and see that it may post; raises DRF's exceptions."""
-        self.api_key = self._find_key(request)
+        self.api_key = authenticate_request(request)
         if self.api_key is not None:
             require_scope(self.api_key, self.required_scope)
         elif request.user.is_authenticated:
@@ -84,17 +81,6 @@ class IngestView(APIView, ABC):
             missing = NotAuthenticated("Send a key: Authorization: Bearer <key>.")
             missing.auth_header = CHALLENGE
             raise missing
-
-    def _find_key(self, request: HttpRequest) -> ApiKey | None:
-        # Looking for the key is the check of the connection; Django's own would be one more question each time.
-        connection.health_check_done = True
-        try:
-            return authenticate_request(request)
-        except DATABASE_AWAY:
-            if connection.in_atomic_block:
-                raise
-            connection.close()
-            return authenticate_request(request)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         return self.receive(request)
@@ -186,63 +172,6 @@ def _as_refused(response: JsonResponse, error: Exception) -> RefusedRequest:
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = "POST, OPTIONS"
     return RefusedRequest(response.status_code, body["code"], body["detail"], headers=headers)
-
-
-def receipt_answer(receipt: Receipt) -> HttpResponse:
-    """The receipt as JSON: 200 when all was stored or held, 207 when some was refused, 422 when nothing was stored."""
-    kept = receipt.batch is not None and receipt.accepted + receipt.held > 0
-    counts = {
-        "batch": receipt.batch.pk if receipt.batch else None,
-        "received": receipt.received,
-        "accepted": receipt.accepted if kept else 0,
-        "inserted": receipt.inserted,
-        "updated": receipt.updated,
-        "unchanged": receipt.unchanged,
-        "held": receipt.held,
-        "rejected": receipt.rejected if kept else receipt.received,
-    }
-    if not receipt.refusals:
-        return JsonResponse(counts)
-    errors = [
-        {"index": refusal.index, "code": refusal.code, "detail": refusal.detail}
-        for refusal in receipt.refusals[:ERRORS_SHOWN]
-    ]
-    if kept:
-        return JsonResponse(counts | {"errors": errors}, status=207)
-    return problem(422, "all_refused", "Nothing was stored.", **counts, errors=errors)
-
-
-class ReadingBody(serializers.Serializer):
-    """One reading, as the schema tells it; the parser of the format reads the real thing."""
-
-    sensor = serializers.CharField(max_length=200)
-    ts = serializers.DateTimeField(help_text="ISO 8601 with an offset, or epoch seconds, ms, µs or ns.")
-    value = serializers.FloatField()
-    quality = serializers.ChoiceField(choices=["good", "uncertain", "bad"], default="good")
-    unit = serializers.CharField(required=False, help_text="UCUM code; without it the sensor's own unit.")
-
-
-class ReadingsBody(serializers.Serializer):
-    readings = ReadingBody(many=True, max_length=10_000)
-    historical = serializers.BooleanField(default=False, help_text="Old data: stored, but pages nobody.")
-
-
-class RowError(serializers.Serializer):
-    index = serializers.IntegerField()
-    code = serializers.CharField()
-    detail = serializers.CharField()
-
-
-class ReceiptBody(serializers.Serializer):
-    batch = serializers.IntegerField(allow_null=True)
-    received = serializers.IntegerField()
-    accepted = serializers.IntegerField()
-    inserted = serializers.IntegerField()
-    updated = serializers.IntegerField()
-    unchanged = serializers.IntegerField()
-    held = serializers.IntegerField(help_text="Kept in the inbox until their sensor is known.")
-    rejected = serializers.IntegerField()
-    errors = RowError(many=True, required=False, help_text="The first 100 refusals.")
 
 
 class ReadingsView(IngestView):

@@ -12,7 +12,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
 
-from sensors.api.ingest import ERRORS_SHOWN, IngestView, RowError
+from sensors.api.ingest import IngestView
+from sensors.api.receipts import ERRORS_SHOWN, RowError
 from sensors.api.request_body import RefusedRequest
 from sensors.ingest.formats import line_protocol
 from sensors.ingest.parsed import ParsedReadings, Refusal

@@ -9,7 +9,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.exceptions import UnsupportedMediaType
 
-from sensors.api.ingest import IngestView, ReceiptBody
+from sensors.api.ingest import IngestView
+from sensors.api.receipts import ReceiptBody
 from sensors.ingest.formats import thingsboard
 from sensors.ingest.parsed import ParsedReadings
 from sensors.storage import microseconds

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sensors.ingest import columns
-from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, Refusal, RowProblem
+from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, Refusal, RowProblem, readable
 
 
 def renamed(parsed: ParsedReadings, key_of: Callable[[str], str]) -> ParsedReadings:
@@ -24,7 +24,12 @@ def renamed(parsed: ParsedReadings, key_of: Callable[[str], str]) -> ParsedReadi
         return parsed
     is_refused = np.isin(parsed.key_of_row, list(problems))
     refusals = [
-        Refusal(int(parsed.index[row]), problem.code, problem.detail, raw=keys[parsed.key_of_row[row]])
+        Refusal(
+            int(parsed.index[row]),
+            problem.code,
+            problem.detail,
+            raw=readable(f"{keys[parsed.key_of_row[row]]} = {parsed.values[row]:.15g}"),
+        )
         for row in np.flatnonzero(is_refused)
         for problem in [problems[int(parsed.key_of_row[row])]]
     ]

@@ -52,7 +52,7 @@ def read_message(kind: PayloadKind, message: Message, manners: Manners) -> Conte
     try:
         if len(message.payload) > MAX_BODY_BYTES:
             raise TooManyReadings
-        return Content(kind.read(message, manners))
+        return Content([_with_topic(part, message.topic) for part in kind.read(message, manners)])
     except (MalformedBody, TooManyReadings) as problem:
         code = problem.code if isinstance(problem, TooManyReadings) else "malformed"
         return unread(kind, message, refused_message(message, code, problem.detail))
@@ -67,8 +67,19 @@ def unread(kind: PayloadKind, message: Message, refusal: ParsedReadings) -> Cont
 
 def refused_message(message: Message, code: str, detail: str) -> ParsedReadings:
     """The message as one refusal."""
-    raw = f"{message.topic}: {readable(message.payload)}"
-    return from_columns(keys=[], ts_us=[], values=[], refusals=[Refusal(0, code, detail, raw=readable(raw))])
+    refusal = Refusal(0, code, detail, raw=readable(message.payload))
+    return _with_topic(from_columns(keys=[], ts_us=[], values=[], refusals=[refusal]), message.topic)
+
+
+def _with_topic(parsed: ParsedReadings, topic: str) -> ParsedReadings:
+    """What could not be read, behind its topic: most payloads do not say whose they are."""
+    return replace(
+        parsed,
+        refusals=[
+            refusal if refusal.row >= 0 else replace(refusal, raw=readable(f"{topic}: {refusal.raw}"))
+            for refusal in parsed.refusals
+        ],
+    )
 
 
 class ValueKind:
@@ -225,5 +236,5 @@ def _one_row(message: Message, row: Callable[[], tuple[str, int, float, int, str
     try:
         rows.accept(0, *row())
     except RowProblem as problem:
-        rows.refuse(0, problem, raw=f"{message.topic}: {readable(message.payload)}")
+        rows.refuse(0, problem, raw=message.payload)
     return rows.finish(historical=False)

@@ -1,5 +1,6 @@
 """What an organisation and its integrators' keys are allowed, and what became of readings that were not stored."""
 
+from datetime import timedelta
 from typing import Self
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from django.db.models import Q
 from django.utils.timezone import localtime
 from simple_history.models import HistoricalRecords
 
+from sensors.ingest.checks import DEFAULT_WINDOW_PAST_US
 from sensors.models.readings import Quality
 from sensors.models.sensors import Sensor
 from smartmaint import clock
@@ -240,6 +242,11 @@ class RejectedReadingQuerySet(ScopedQuerySet):
     def replayable(self) -> Self:
         """Those whose fields could be read."""
         return self.waiting().exclude(sensor_key="").filter(ts__isnull=False)
+
+    def storable(self) -> Self:
+        """Those that can be stored once their cause is mended: of what is too old, nothing can be."""
+        oldest = clock.now() - timedelta(microseconds=DEFAULT_WINDOW_PAST_US)
+        return self.replayable().filter(ts__gte=oldest)
 
 
 class RejectedReading(OrganizationOwned):

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from sensors import storage
 from sensors.ingest.units import UnknownUnit, unit
 from sensors.models import Sensor, SensorAlias, UnknownSensor
-from sensors.services.rejecting import kept_for
+from sensors.services.inbox import kept_for
 from sensors.services.replaying import ReplayReport, replay_rejected
 from smartmaint.accounts.models import User
 

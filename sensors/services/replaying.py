@@ -19,7 +19,7 @@ from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, from_columns
 from sensors.models import RejectedReading, UnknownSensor
 from sensors.models.ingest import RejectedReadingQuerySet
 from sensors.services.ingest import Receipt, ingest_readings
-from sensors.services.rejecting import Sender, lock_rejected
+from sensors.services.origins import Origin, lock_rejected
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization, User
 
@@ -75,9 +75,9 @@ def replay_rejected(rejected: RejectedReadingQuerySet, *, by: User | None) -> Re
     """
     report = ReplayReport()
     replayable = rejected.replayable()
-    for sender, pks in _in_order(replayable):
+    for origin, pks in _in_order(replayable):
         for start in range(0, len(pks), MAX_READINGS):
-            _replay_block(sender, pks[start : start + MAX_READINGS], report)
+            _replay_block(origin, pks[start : start + MAX_READINGS], report)
     log.info(
         "rejected_readings_replayed",
         by=by.pk if by else None,
@@ -88,7 +88,7 @@ def replay_rejected(rejected: RejectedReadingQuerySet, *, by: User | None) -> Re
     return report
 
 
-def _in_order(replayable: RejectedReadingQuerySet) -> Iterator[tuple[Sender, list[int]]]:
+def _in_order(replayable: RejectedReadingQuerySet) -> Iterator[tuple[Origin, list[int]]]:
     """First of each key and moment what came last, by sender; then what came before that, and so on."""
     overtaken_by = Window(
         RowNumber(),
@@ -101,11 +101,11 @@ def _in_order(replayable: RejectedReadingQuerySet) -> Iterator[tuple[Sender, lis
         .annotate(nth=overtaken_by)
         .values_list("nth", "organization_id", "api_key_id", "received_at", "pk")
     )
-    for (_, organization_id, api_key_id), of_sender in groupby(rows, key=itemgetter(0, 1, 2)):
-        yield Sender(organization_id, api_key_id or None), [row[-1] for row in of_sender]
+    for (_, organization_id, api_key_id), of_origin in groupby(rows, key=itemgetter(0, 1, 2)):
+        yield Origin(organization_id, api_key_id or None), [row[-1] for row in of_origin]
 
 
-def _replay_block(sender: Sender, pks: list[int], report: ReplayReport) -> None:
+def _replay_block(origin: Origin, pks: list[int], report: ReplayReport) -> None:
     waiting = RejectedReading.objects.replayable().filter(pk__in=pks).order_by("received_at", "pk")
     rows: list[dict[str, Any]] = [
         dict(row) for row in waiting.values("pk", "times", "sensor_key", "ts", "value", "quality", "unit")
@@ -113,14 +113,14 @@ def _replay_block(sender: Sender, pks: list[int], report: ReplayReport) -> None:
     if not rows:
         return
     receipt = ingest_readings(
-        organization=Organization.objects.get(pk=sender.organization_id),
+        organization=Organization.objects.get(pk=origin.organization_id),
         parsed=_parsed(rows),
-        api_key=ApiKey.objects.filter(pk=sender.api_key_id).first(),
+        api_key=ApiKey.objects.filter(pk=origin.api_key_id).first(),
         format=FORMAT,
         keep_rejected=False,
         fills_gaps=True,
     )
-    _settle(sender, rows, receipt, report)
+    _settle(origin, rows, receipt, report)
     report.refused.update(refusal.code for refusal in receipt.refusals)
 
 
@@ -135,7 +135,7 @@ def _parsed(rows: list[dict[str, Any]]) -> ParsedReadings:
     )
 
 
-def _settle(sender: Sender, rows: list[dict[str, Any]], receipt: Receipt, report: ReplayReport) -> None:
+def _settle(origin: Origin, rows: list[dict[str, Any]], receipt: Receipt, report: ReplayReport) -> None:
     refused = {refusal.index: refusal for refusal in receipt.refusals}
     left_out = [rows[index] for index in receipt.left_out]
     done = set(range(len(rows))) - refused.keys() - set(receipt.left_out)
@@ -143,7 +143,7 @@ def _settle(sender: Sender, rows: list[dict[str, Any]], receipt: Receipt, report
     again = [rows[index] for index in refused]
     there = (ALREADY_STORED, "Another reading of that moment was stored already, and stayed.")
     with transaction.atomic(), connection.cursor() as cursor:
-        lock_rejected(*sender)
+        lock_rejected(*origin)
         settled_by_another = set(
             RejectedReading.objects.filter(
                 pk__in=[row["pk"] for row in stored + left_out], stored_at__isnull=False
@@ -165,7 +165,7 @@ def _settle(sender: Sender, rows: list[dict[str, Any]], receipt: Receipt, report
                 [refusal.detail for refusal in refused.values()],
             ],
         )
-        _clear_inbox(sender.organization_id, {row["sensor_key"] for row in stored + left_out})
+        _clear_inbox(origin.organization_id, {row["sensor_key"] for row in stored + left_out})
 
 
 def _clear_inbox(organization_id: int, keys: set[str]) -> None:

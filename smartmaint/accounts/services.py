@@ -4,19 +4,18 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 
 from axes.utils import reset as unlock_log_in
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils.text import slugify
 
 from smartmaint import clock
+from smartmaint.accounts.finding_keys import find_api_key
 from smartmaint.accounts.models import ApiKey, Membership, Organization, Role, User
 from smartmaint.accounts.signals import api_key_succeeded, organization_created
-from smartmaint.prepared import PreparedStatement
 
 LAST_USED_PRECISION = timedelta(minutes=1)
 
@@ -208,7 +207,7 @@ def disable_api_key(*, api_key: ApiKey) -> None:
 
 def authenticate_api_key(secret: str) -> ApiKey:
     """Return the key of a secret; raises UnknownApiKeyError, ExpiredApiKeyError or DisabledApiKeyError."""
-    api_key = _find_api_key(_digest(secret))
+    api_key = find_api_key(_digest(secret))
     if api_key is None:
         raise UnknownApiKeyError("No such key.")
     if not (api_key.is_active and api_key.organization.is_active):
@@ -218,35 +217,6 @@ def authenticate_api_key(secret: str) -> ApiKey:
         raise ExpiredApiKeyError("This key has expired.")
     _mark_used(api_key, now)
     return api_key
-
-
-def _find_api_key(digest: bytes) -> ApiKey | None:
-    """The key with its organisation."""
-    with connection.cursor() as cursor:
-        _find_by_digest().execute(cursor, digest)
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    fields = [field.attname for field in ApiKey._meta.concrete_fields]
-    fields_of_organization = [field.attname for field in Organization._meta.concrete_fields]
-    api_key = ApiKey.from_db(connection.alias, fields, row[: len(fields)])
-    api_key.organization = Organization.from_db(connection.alias, fields_of_organization, row[len(fields) :])
-    return api_key
-
-
-@cache
-def _find_by_digest() -> PreparedStatement:
-    columns = ", ".join(
-        f"{model._meta.db_table}.{field.column}"
-        for model in (ApiKey, Organization)
-        for field in model._meta.concrete_fields
-    )
-    return PreparedStatement(
-        "api_key_by_digest",
-        f"SELECT {columns} FROM accounts_apikey JOIN accounts_organization "
-        "ON accounts_organization.id = accounts_apikey.organization_id WHERE secret_sha256 = {0}",
-        types=["bytea"],
-    )
 
 
 def _mark_used(api_key: ApiKey, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Managers' pages of what was not stored: the kept readings, the inbox of unknown sensors, the policy."""
 
 import re
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
@@ -66,7 +67,41 @@ def test_the_list_tells_what_waits_by_reason(manager_client, api_key):
     send(api_key, "a", "b", raw="[1]")
     send(api_key, "pump-7/vibration", unit="degC")
     page = words(manager_client.get(REJECTED))
-    assert "Not stored yet unknown_sensor 2 invalid_row 1 unit_mismatch 1 Store all that match now" in page
+    assert "Not stored yet unknown_sensor 2 invalid_row 1 unit_mismatch 1 Try to store 3 now" in page
+    assert "1 of the list below can never be stored" in page
+
+
+def test_the_list_shows_what_came_as_far_as_it_can_be_read(manager_client, api_key):
+    send(api_key, "P9.Temp", unit="Cel", raw="pump,site=north vibration=4.2 " + "9" * 100)
+    send(api_key, "P9.Temp", unit="Cel")
+    page = words(manager_client.get(REJECTED))
+    assert "P9.Temp = 20 °C" in page
+    assert "pump,site=north vibration=4.2 999" in page
+    assert "9" * 90 not in page
+    row = RejectedReading.objects.get(sensor_key="")
+    ingest_readings(
+        organization=api_key.organization,
+        parsed=from_columns(
+            keys=[], ts_us=[], values=[], refusals=[Refusal(0, row.code, row.detail, raw=row.raw)]
+        ),
+        api_key=api_key,
+    )
+    assert "refused, came 2 times" in words(manager_client.get(REJECTED))
+
+
+def test_only_what_can_be_stored_is_offered_to_be(manager_client, api_key):
+    send(api_key, "a", "b", "c", raw="[1]")
+    RejectedReading.objects.filter(sensor_key="b").update(ts=clock.now() - timedelta(days=401))
+
+    def offer(query: str) -> str:
+        return words(manager_client.get(REJECTED + query))
+
+    assert "Try to store 2 now" in offer("")
+    assert "2 of the list below can never be stored" in offer("")
+    assert "Try to store 1 now" in offer("?sensor_key=a")
+    assert "never be stored" not in offer("?sensor_key=a")
+    assert "Try to store" not in offer("?state=unreadable")
+    assert len(manager_client.get(f"{REJECTED}?state=unreadable").context["cl"].result_list) == 2
 
 
 def test_the_list_is_narrowed_by_reason_sender_state_and_sensor(manager_client, api_key):
@@ -185,7 +220,7 @@ def test_the_operator_looks_at_all_organisations_and_stores_for_none(operator_cl
     send(api_key, "a")
     page = operator_client.get(REJECTED)
     assert "unknown_sensor 1" in words(page)
-    assert "Store all that match now" not in words(page)
+    assert "Try to store" not in words(page)
     act(operator_client, "replay_selected")
     assert RejectedReading.objects.waiting().exists()
 
@@ -376,10 +411,11 @@ def test_an_organisation_has_a_policy_from_its_beginning_and_says_what_it_means(
     page = words(response)
     assert "is refused with the code unknown_sensor" in page
     assert "the newest 10,000 refused readings of each key" in page
-    assert "expected every 5 min becomes an anomaly after 15 min without a reading" in page
+    assert "expected every 5 min is overdue after 15 min without a reading" in page
+    assert "after another 15 min at the latest" in page
     page = words(manager_client.post(f"{POLICY}{policy.pk}/change/", policy_form(), follow=True))
     assert "from 500 of one key on, more are refused with the code inbox_full" in page
-    assert "becomes an anomaly after 20 min" in page
+    assert "is overdue after 20 min" in page
     assert policy.history.first().history_user.username == "mina"
 
 

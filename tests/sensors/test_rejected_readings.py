@@ -23,8 +23,9 @@ from sensors.models import (
     UnknownSensor,
 )
 from sensors.services import replaying
+from sensors.services.forgetting import forget_rejected
 from sensors.services.ingest import Receipt, ingest_readings
-from sensors.services.rejecting import forget_rejected, keep_rejected
+from sensors.services.rejecting import keep_rejected
 from sensors.services.replaying import replay_rejected
 from sensors.storage import microseconds
 from smartmaint import clock

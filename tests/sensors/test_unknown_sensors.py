@@ -8,15 +8,15 @@ from django.db import connection
 
 from sensors.ingest.parsed import from_columns
 from sensors.models import IngestPolicy, Reading, RejectedReading, Sensor, SensorAlias, UnknownSensor
-from sensors.services import assigning, rejecting
+from sensors.services import assigning, inbox
 from sensors.services.assigning import (
     AssignmentRefused,
     assign_unknown_sensor,
     sensor_of,
     suggest_sensor,
 )
+from sensors.services.forgetting import forget_unknown_sensor
 from sensors.services.ingest import Receipt, ingest_readings
-from sensors.services.rejecting import forget_unknown_sensor
 from sensors.services.replaying import replay_rejected
 from sensors.storage import microseconds
 from smartmaint import clock
@@ -104,7 +104,7 @@ def test_a_sensor_that_is_switched_off_is_unknown(plant, api_key):
 def test_keys_that_are_made_up_push_out_the_oldest_of_which_nothing_is_held(
     api_key, organization, monkeypatch
 ):
-    monkeypatch.setattr(rejecting, "MOST_UNKNOWN_SENSORS", 3)
+    monkeypatch.setattr(inbox, "MOST_UNKNOWN_SENSORS", 3)
     hold(organization)
     send(api_key, 1.0, key="held")
     IngestPolicy.objects.update(unknown_sensors="refuse")

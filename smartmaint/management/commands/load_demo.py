@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from sensors.storage import microseconds
 from smartmaint.accounts.models import Organization
 from smartmaint.demo.installation import State, load_demo, logins_of_demo, remove_demo, state_of_demo
 from smartmaint.demo.logins import Logins, describe_logins, logins_path
 from smartmaint.demo.plant import HISTORY_DAYS, ORGANISATIONS
+from smartmaint.demo.progress import progress
 from smartmaint.models import AgentRun
 
 READINGS_A_DAY = 288
@@ -49,14 +49,14 @@ class Command(BaseCommand):
             self.stdout.write("A load of the demo was cut short: it starts anew.")
             remove_demo(ORGANISATIONS)
         total = sum(len(plan.sensors) for plan in ORGANISATIONS) * days * READINGS_A_DAY
-        with tqdm(total=total, unit=" readings", unit_scale=True, disable=None) as bar:
+        with progress(total, say=self.stderr.write) as bar:
             try:
                 return load_demo(
                     ORGANISATIONS,
                     epoch_us=microseconds(now.replace(microsecond=0)),
                     days=days,
-                    on_step=bar.set_description,
-                    on_stored=bar.update,
+                    on_step=bar.step,
+                    on_stored=bar.store,
                 )
             except ValidationError as error:
                 raise CommandError(f"The demo cannot be loaded: {' '.join(error.messages)}") from error

@@ -202,13 +202,30 @@ class TestJson:
         parsed = read("json", b'{"value": 2, "timestamp": "x", "more": {"a": 1}}')
         assert rows(parsed) == [(TOPIC, ARRIVED_US, 2)]
         assert [(refusal.code, refusal.raw) for refusal in parsed.refusals] == [
-            ("invalid_value", '"timestamp":"x"'),
-            ("invalid_value", '"more":{"a": 1}'),
+            ("invalid_value", f'{TOPIC}: "timestamp":"x"'),
+            ("invalid_value", f'{TOPIC}: "more":{{"a": 1}}'),
         ]
         parsed = read("json", b'{"value": 2, "battery": 98}', sensor="{2}")
         assert rows(parsed) == [("pump-7", ARRIVED_US, 2)]
         assert codes(parsed) == ["missing_tag"]
         assert '"battery"' in parsed.refusals[0].detail
+        assert parsed.refusals[0].raw == f"{TOPIC}: battery = 98"
+
+    @pytest.mark.parametrize(
+        ("kind", "body"),
+        [
+            ("json", b'[{"value": "hot"}]'),
+            ("json", b'{"ts": "noon", "values": {"a": 1}}'),
+            ("json", b"nonsense"),
+            ("senml", b'[{"n": "a", "vs": "hot"}]'),
+            ("value", b"hot"),
+        ],
+    )
+    def test_what_cannot_be_read_is_kept_behind_its_topic(self, kind, body):
+        [refusal] = [refusal for part in read_parts(kind, body) for refusal in part.refusals]
+        assert refusal.raw.startswith(f"{TOPIC}: ")
+        assert refusal.raw.count(TOPIC) == 1
+        assert len(refusal.raw) > len(f"{TOPIC}: ")
 
     def test_a_row_that_is_refused_whole_is_refused_once(self):
         for body in (
@@ -226,7 +243,7 @@ class TestJson:
             parsed = read("json", body % TS_MS)
             assert rows(parsed) == [(f"{TOPIC}/a", TS_US, 1)]
             assert [(refusal.code, refusal.raw) for refusal in parsed.refusals] == [
-                ("invalid_row", '"rssi":-70')
+                ("invalid_row", f'{TOPIC}: "rssi":-70')
             ]
 
     def test_text_is_left_out_where_the_key_says_so(self):

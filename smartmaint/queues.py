@@ -1,0 +1,83 @@
+"""Queues: the columns by which rows of a table wait for an agent.
+
+A model that derives from `PendingWork` is a queue. A row is pending while `due_at` is set. What fails is put off,
+longer each time; after `MAX_ATTEMPTS` it is parked: a person sees why, and can have it tried again. The agents' side of
+it is `work`.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+MAX_ATTEMPTS = 8
+MAX_BACKOFF = timedelta(hours=1)
+
+
+def queue_indexes() -> list[models.Index]:
+    """Partial indexes that keep a queue's look-ups as small as what is pending, and what was given up."""
+    return [
+        models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="%(class)s_due"),
+        models.Index(fields=["parked_at"], condition=Q(parked_at__isnull=False), name="%(class)s_parked"),
+    ]
+
+
+class PendingWorkQuerySet(models.QuerySet):
+    def due(self) -> "PendingWorkQuerySet":
+        return self.filter(due_at__lte=datetime.now(UTC))
+
+    def pending(self) -> "PendingWorkQuerySet":
+        return self.filter(due_at__isnull=False)
+
+    def stuck(self) -> "PendingWorkQuerySet":
+        """Rows that were given up: parked until a person has them tried again."""
+        return self.filter(parked_at__isnull=False)
+
+    def try_again(self) -> int:
+        return self.stuck().update(due_at=datetime.now(UTC), attempts=0, parked_at=None, last_error="")
+
+
+class PendingWork(models.Model):
+    """The queue's columns. `due_at` is wall-clock time; null means that there is nothing to do."""
+
+    due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    parked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+
+    objects = PendingWorkQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        indexes = queue_indexes()
+
+    def mark_due(self) -> None:
+        """Put the row in its queue (the caller saves it)."""
+        self.due_at, self.attempts, self.parked_at, self.last_error = datetime.now(UTC), 0, None, ""
+
+    def put_back(self, reason: str) -> None:
+        """Leave the row in its queue after a failure of this attempt, or park it after the last one."""
+        if self.attempts >= MAX_ATTEMPTS:
+            self.park(reason)
+        else:
+            self.due_at, self.last_error = datetime.now(UTC) + backoff(self.attempts), reason[:2000]
+
+    def park(self, reason: str) -> None:
+        self.due_at, self.parked_at, self.last_error = None, datetime.now(UTC), reason[:2000]
+
+    def save_queue_columns(self) -> None:
+        """Write the queue's columns alone: not a change of the record, so it leaves no trace in its history."""
+        type(self)._default_manager.filter(pk=self.pk).update(
+            due_at=self.due_at, attempts=self.attempts, parked_at=self.parked_at, last_error=self.last_error
+        )
+
+    def put_off(self, delay: timedelta) -> None:
+        """Leave the row in its queue, to be looked at again after `delay` (the caller saves it)."""
+        self.mark_due()
+        self.due_at = datetime.now(UTC) + delay
+
+
+def backoff(attempts: int) -> timedelta:
+    """Time until a claimed row is due again when nobody settles it: doubling from the setting, at most an hour."""
+    return min(timedelta(seconds=settings.WORK_BACKOFF_SECONDS) * 2 ** (attempts - 1), MAX_BACKOFF)
