@@ -12,6 +12,7 @@ from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from predictions.admin.explained import Facts, competitors_of, facts_of, inputs_of, opinions_on
 from predictions.admin.filters import LastWordFilter, RiskFilter
 from predictions.admin.outcomes import OutcomeInline
 from predictions.models import Prediction, PredictionStatus
@@ -77,7 +78,17 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
     inlines = [OutcomeInline]
     fieldsets = [
         ("What was foretold", {"fields": ["summary"]}),
-        ("Why", {"fields": ["explanation_in_words", "explanation_in_numbers"]}),
+        (
+            "Why",
+            {
+                "fields": [
+                    "explanation_in_words",
+                    "explanation_in_numbers",
+                    "models_in_words",
+                    "contest_in_words",
+                ]
+            },
+        ),
         (
             "What it was made from",
             {
@@ -86,11 +97,13 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
                     ("requested_at", "made_at"),
                     "cutoff_at",
                     ("data_from_at", "data_to_at"),
-                    ("model_name", "model_version"),
                     "input_in_numbers",
-                    "settings",
                 ]
             },
+        ),
+        (
+            "What it takes to make it again",
+            {"classes": ["collapse"], "fields": [("model_name", "model_version"), "settings"]},
         ),
     ]
     actions_detail = ["ask_anew"]
@@ -152,15 +165,31 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
     @admin.display(description="in words")
     def explanation_in_words(self, prediction: Prediction) -> str:
         explanation = prediction.explanation or {}
-        return prediction.not_possible_because or explanation.get("words", "not made yet")
+        words = prediction.not_possible_because or explanation.get("words", "not made yet")
+        return render_to_string("admin/predictions/sentences.html", {"sentences": words.splitlines()})
 
     @admin.display(description="in numbers")
     def explanation_in_numbers(self, prediction: Prediction) -> str:
-        return _figures({k: v for k, v in (prediction.explanation or {}).items() if k != "words"})
+        return _figures(facts_of(prediction))
+
+    @admin.display(description="two models")
+    def models_in_words(self, prediction: Prediction) -> str:
+        explanation = prediction.explanation or {}
+        shown = {
+            "opinions": opinions_on(prediction),
+            "share": percent(explanation.get("probabilities", {}).get("companion_share")),
+            "is_recalibrated": explanation.get("is_recalibrated"),
+        }
+        return render_to_string("admin/predictions/opinions.html", shown)
+
+    @admin.display(description="what it was compared with")
+    def contest_in_words(self, prediction: Prediction) -> str:
+        shown = {"competitors": competitors_of(prediction)}
+        return render_to_string("admin/predictions/contest.html", shown)
 
     @admin.display(description="quality of the input")
     def input_in_numbers(self, prediction: Prediction) -> str:
-        return _figures(prediction.input_quality or {})
+        return _figures(inputs_of(prediction))
 
     def has_request_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self.may(request, Role.MANAGER)
@@ -187,19 +216,5 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
         )
 
 
-def _figures(figures: dict[str, Any]) -> str:
-    if not figures:
-        return "none"
-    named = {name.replace("_", " "): _number(value) for name, value in figures.items()}
-    return render_to_string("admin/predictions/figures.html", {"figures": named})
-
-
-def _number(value: Any) -> Any:
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.4g}"
-        case list():
-            return " ".join(str(one) for one in value) or "none"
-    return value
+def _figures(facts: Facts) -> str:
+    return render_to_string("admin/predictions/figures.html", {"figures": facts}) if facts else "none"

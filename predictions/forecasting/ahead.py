@@ -14,19 +14,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LookAhead:
-    """The next two weeks of a series by the winner of its contest, and the drift-diffusion by the keys of limits."""
+    """The next two weeks of a series by the winner of its contest, and the drift-diffusion by the keys of limits.
+
+    `has_failed` tells that neither could be computed, for a reason that the log has.
+    """
 
     near: NearPath | None = None
     companions: Mapping[str, Companion | None] = field(default_factory=dict)
+    has_failed: bool = False
 
 
 NOTHING = LookAhead()
+FAILED = LookAhead(has_failed=True)
 
 
 def look_ahead(fits: Mapping[int, tuple[FitInput, Fit]]) -> dict[int, LookAhead]:
     """By the same keys, for those whose own history was fitted: one that borrows or does not move has nothing to add.
 
-    If it fails for all together, each series is looked at alone, and the one that fails has none.
+    If it fails for all together, each series is looked at alone, and of the one that fails it is known that it did.
     """
     fitted = {index: (one, fit) for index, (one, fit) in fits.items() if isinstance(fit, TrendSeason)}
     try:
@@ -39,6 +44,7 @@ def look_ahead(fits: Mapping[int, tuple[FitInput, Fit]]) -> dict[int, LookAhead]
             seen |= _look_ahead({index: pair})
         except Exception:
             logger.exception("Looking ahead for series %s failed", pair[0].request.key)
+            seen[index] = FAILED
     return seen
 
 

@@ -21,28 +21,6 @@ ASYMMETRIC_SHARE = 0.25
 ORIGINS_PER_ERROR = 2.0
 LEAST_FREEDOM = 2.0
 ROUNDING = 1e-9
-KIN_ORIGINS = 4.0  # the kind of equipment weighs as much as so many origins of the series itself
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class KinScale:
-    """Usual size of the error per horizon, (horizon,), of comparable series, in units of their seasonal error."""
-
-    scale: NDArray[np.float64]
-    series: int
-
-
-def pool_kin(errors: NDArray[np.float64], *, contexts: Context, cycle: int) -> KinScale | None:
-    """The pooled scale of comparable series: the median over them, so that one odd machine does not count.
-
-    `errors` (series, origins, horizon) and `contexts` (series, points) of each; None when none of them tells.
-    """
-    unit = seasonal_error(contexts, cycle)[:, None]
-    sizes = weighted_mean(np.abs(errors), np.ones(1), 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratios = np.where(unit > 0, sizes / unit, np.nan)
-    told = np.isfinite(ratios).all(axis=1)
-    return KinScale(np.median(ratios[told], axis=0), int(told.sum())) if told.any() else None
 
 
 def interval_offsets(
@@ -51,16 +29,15 @@ def interval_offsets(
     context: Context,
     cycle: int,
     quantiles: tuple[float, ...],
-    kin: KinScale | None = None,
 ) -> dict[float, NDArray[np.float64]]:
     """What to add to a path for each quantile, (series, horizon) each.
 
     `errors` (series, origins, horizon), newest origin first, NaN where unknown; `context` (series, points) is
     what they were made from. Horizons that no origin reached go on growing as a random walk does from the
-    last known ones; without any origin the scale is the kind's, else that of the changes in the context.
+    last known ones; without any origin the scale is that of the changes in the context.
     """
     weights = np.exp(-np.arange(errors.shape[1]) / ORIGIN_MEMORY)[None, :, None] * np.isfinite(errors)
-    scale, freedom = _scale(errors, weights, context=context, cycle=cycle, kin=kin)
+    scale, freedom = _scale(errors, weights, context=context, cycle=cycle)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = errors / scale[:, None]
     ratios = np.where(np.isfinite(ratios), ratios, 0.0).reshape(len(errors), -1)
@@ -133,7 +110,6 @@ def _scale(
     *,
     context: Context,
     cycle: int,
-    kin: KinScale | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Usual absolute error and its degrees of freedom, (series, horizon) each; the scale is finite everywhere."""
     horizon = errors.shape[2]
@@ -142,11 +118,6 @@ def _scale(
     own = weighted_mean(np.abs(errors), weights, 1)
     own = _shrink_to_phase_and_growth(_smooth(own, _half_width(cycle, horizon)), cycle)
     own = _continue(own, cycle)
-    if kin is not None:
-        borrowed = seasonal_error(context, cycle)[:, None] * kin.scale[:horizon]
-        mixed = (counts * np.nan_to_num(own) + KIN_ORIGINS * borrowed) / (counts + KIN_ORIGINS)
-        own = np.where(np.isfinite(mixed), mixed, own)
-        counts = counts + KIN_ORIGINS
     unknown = ~np.isfinite(own)
     own = np.where(unknown, _in_sample(context, cycle, horizon), own)
     # A series that never moved has errors of rounding only; its interval must still hold its value.

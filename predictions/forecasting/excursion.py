@@ -4,23 +4,24 @@ import numpy as np
 
 from predictions.forecasting.history import History
 from predictions.forecasting.normal import MAD_TO_SD
+from sensors.unit_signs import with_unit
 
 NOISE_SDS = 5.0
 NEWEST_READINGS = 3
 READINGS_FOR_SPREAD = 48
 
 
-def excursion_in_words(history: History, *, expected: float, noise_sd: float) -> str | None:
+def excursion_in_words(history: History, *, expected: float, noise_sd: float, unit: str) -> str | None:
     """What speaks of an excursion that goes on: the newest readings are away from where the model has them now.
 
-    `expected` is the model's level at this moment, `noise_sd` its noise, both in the unit of the series. Two views:
+    `expected` is the model's level at this moment, `noise_sd` its noise, both in the `unit` of the series. Two views:
     the newest buckets, also one that was left out as an outlier; and the newest three readings, which within the
     hour are ahead of any bucket, against the spread from reading to reading as well.
     """
     if history.hides_newest:
         return (
-            f"The newest readings, {history.newest_value:.4g} at last, stand out from those before them and were "
-            "left out: they may be an error, or the beginning of a failure."
+            f"The newest readings, {with_unit(history.newest_value, unit)} at last, stand out from those before them "
+            "and were left out: they may be an error, or the beginning of a failure."
         )
     newest = float(np.median(history.raw_values[-NEWEST_READINGS:]))
     tolerance = NOISE_SDS * noise_sd
@@ -29,8 +30,8 @@ def excursion_in_words(history: History, *, expected: float, noise_sd: float) ->
         return None
     away = history.level if by_level > by_newest else newest
     return (
-        f"An excursion is going on: the newest readings are at {away:.4g}, where the course of the history is at "
-        f"{expected:.4g}. How it goes on is not known from the past."
+        f"An excursion is going on: the newest readings are at {with_unit(away, unit)}, where the course of the "
+        f"history is at {with_unit(expected, unit)}. How it goes on is not known from the past."
     )
 
 

@@ -125,7 +125,7 @@ def _already_beyond(series: Series, limit: LimitTarget) -> Forecast:
         crossing_p10_us=now_us,
         crossing_p50_us=now_us,
         crossing_p90_us=now_us,
-        explanation=explain_already_beyond(history=series.history, limit=limit),
+        explanation=explain_already_beyond(history=series.history, limit=limit, unit=series.request.unit),
         **_evidence(series.history),
     )
 
@@ -166,7 +166,7 @@ def _modelled(
         model=model,
         expected_now=futures.path_quantiles["p50"][0],
         curve=curve,
-        near=seen.near,
+        seen=seen,
         limit=limit,
     )
     return Forecast(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictions.forecasting.candidates import CANDIDATES, INCUMBENT, Candidate
-from predictions.forecasting.conformal import KinScale, interval_offsets
+from predictions.forecasting.conformal import interval_offsets
 from predictions.forecasting.contest import PLUS, ContestResult, hold_contest, winning
 from predictions.forecasting.cycles import Context, cycle_points
 from predictions.forecasting.rolling_origin import ORIGINS_AT_MOST, choose_origins, past_errors
@@ -19,14 +19,12 @@ NUMBERS_AT_ONCE = 1_000_000  # of series x origins x points: some 8 MB an array
 class PathForecast:
     """`path` (series, horizon), `quantiles` of the reading per level, (series, horizon) each, and who won and why.
 
-    `contests` is empty where none was held. `past_errors` (series, origins, horizon) are the winner's, for pooling
-    over a kind of equipment.
+    `contests` is empty where none was held.
     """
 
     path: NDArray[np.float64]
     quantiles: dict[float, NDArray[np.float64]]
     contests: list[ContestResult]
-    past_errors: NDArray[np.float64]
 
 
 def forecast_paths(
@@ -40,7 +38,6 @@ def forecast_paths(
     is_contested: bool = True,
     origins_at_most: int = ORIGINS_AT_MOST,
     contest_horizon: int | None = None,
-    kin: KinScale | None = None,
 ) -> PathForecast:
     """Forecast every series of `context` (series, points) by the winner of its own contest.
 
@@ -73,15 +70,13 @@ def forecast_paths(
         )
         winners = [contest.name for contest in contests] or held
         path = _winning_paths(some, winners, step_s=step_s, horizon=horizon, candidates=candidates)
-        won = winning(errors, winners)
-        offsets = interval_offsets(won, context=some, cycle=cycle, quantiles=quantiles, kin=kin)
+        offsets = interval_offsets(winning(errors, winners), context=some, cycle=cycle, quantiles=quantiles)
         at = {level: path + offset for level, offset in offsets.items()}
-        parts.append(PathForecast(path, at, contests, won))
+        parts.append(PathForecast(path, at, contests))
     return PathForecast(
         path=np.concatenate([part.path for part in parts]),
         quantiles={level: np.concatenate([part.quantiles[level] for part in parts]) for level in quantiles},
         contests=[contest for part in parts for contest in part.contests],
-        past_errors=np.concatenate([part.past_errors for part in parts]),
     )
 
 

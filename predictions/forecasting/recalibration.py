@@ -28,10 +28,11 @@ class Recalibration:
     def words(self) -> str:
         """What it was learned from, or what is still missing."""
         if self.is_fitted:
-            return f"Recalibrated on {self.outcomes} outcomes with {self.failures} failures."
+            return f"Recalibrated on {self.outcomes} outcomes of earlier predictions, with {self.failures} failures."
         return (
-            f"Not recalibrated: {self.outcomes} outcomes with {self.failures} failures are known; "
-            f"{OUTCOMES_AT_LEAST} with {FAILURES_AT_LEAST} failures and as many without are needed."
+            f"Not recalibrated: {self.outcomes} outcomes of earlier predictions, with {self.failures} failures, are "
+            f"known; {OUTCOMES_AT_LEAST} with {FAILURES_AT_LEAST} failures and as many without are needed to correct "
+            "probabilities by what came true."
         )
 
     def apply(

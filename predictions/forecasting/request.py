@@ -101,6 +101,7 @@ class ForecastRequest:
     out and counted. `expected_interval_s` is how often the sensor should report; None lets the readings tell.
     `seed`, not negative, fixes the sampled futures: the same request gives the same forecast.
     `champion` won the series' last contest; `with_prophet` lets Prophet's model compete in this one.
+    `anomaly_since_us` is when an anomaly began that goes on; None without one. `unit` (UCUM) is for words alone.
     `recalibration` is what resolved predictions of the same organisation taught about probabilities.
     """
 
@@ -115,6 +116,8 @@ class ForecastRequest:
     borrowed: BorrowedBehaviour | None = None
     champion: Champion = UNTESTED
     with_prophet: bool = False
+    anomaly_since_us: int | None = None
+    unit: str = ""
     recalibration: Recalibration = UNFITTED
 
     def __post_init__(self) -> None:
@@ -130,6 +133,7 @@ class ForecastRequest:
             "incumbent": self.champion.name,
             "incumbent_held_at_us": self.champion.held_at_us,
             "with_prophet": self.with_prophet,
+            "anomaly_since_us": self.anomaly_since_us,
             "recalibration": [learned.intercept, learned.slope, learned.by_horizon]
             if learned.is_fitted
             else None,

@@ -3,10 +3,14 @@
 from datetime import datetime, timedelta
 
 import numpy as np
-from bokeh.models import ColumnDataSource
-from bokeh.plotting import figure
+from bokeh.layouts import column
+from bokeh.models import ColumnDataSource, UIElement
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from predictions.models import Prediction, PredictionOutcome
+from predictions.plots.earlier import Foretold, plot_earlier, read_earlier
+from predictions.risk import percent
 from sensors.plots import LIGHT, Look, read_series
 from sensors.plots.canvas import Canvas, draw_repairs, level_label
 from smartmaint import clock
@@ -14,12 +18,26 @@ from smartmaint import clock
 # As much of the past as of the future: a longer one would press the forecast into a corner.
 MAX_HISTORY = timedelta(days=90)
 MIN_HISTORY = timedelta(days=3)
+# A repair that the history begins with is in sight, with what it mended.
+BEFORE = timedelta(days=2)
 DEFAULT_HORIZON_DAYS = 30
 BANDS = (("p05", "p95", 0.15, "9 in 10"), ("p10", "p90", 0.25, "8 in 10"))
 
 
-def plot_prediction(prediction: Prediction, *, look: Look = LIGHT) -> figure:
-    """History, forecast bands (p05-p95, p10-p90) and median, limit, today, the dates P10-P90, repairs, the outcome."""
+def plot_prediction(prediction: Prediction, *, look: Look = LIGHT) -> UIElement:
+    """History, forecast bands (p05-p95, p10-p90) and median, limit, today, the dates P10-P90, repairs, the outcome.
+
+    Below it, on the same axis of time, what was foretold before: how the date moved from prediction to prediction.
+    """
+    canvas = _draw(prediction, look)
+    above = canvas.finish()
+    earlier = read_earlier(prediction, begin=canvas.begin)
+    if len(earlier) < 2:
+        return above
+    return column(above, plot_earlier(earlier, canvas), sizing_mode="stretch_width")
+
+
+def _draw(prediction: Prediction, look: Look) -> Canvas:
     sensor, asked_at = prediction.sensor, prediction.cutoff_at or prediction.requested_at
     begin, end = _window(prediction, asked_at)
     canvas = Canvas(
@@ -37,12 +55,13 @@ def plot_prediction(prediction: Prediction, *, look: Look = LIGHT) -> figure:
     value = prediction.limit.value if prediction.limit_value is None else prediction.limit_value
     canvas.draw_level(value, label=level_label(prediction.limit.level, value, sensor.unit), is_outermost=True)
     _draw_moments(canvas, prediction, asked_at)
-    return canvas.finish()
+    return canvas
 
 
 def _window(prediction: Prediction, asked_at: datetime) -> tuple[datetime, datetime]:
     earliest = asked_at - MAX_HISTORY
-    begin = min(max(prediction.data_from_at or earliest, earliest), asked_at - MIN_HISTORY)
+    known_from = (prediction.data_from_at or earliest) - BEFORE
+    begin = min(max(known_from, earliest), asked_at - MIN_HISTORY)
     return begin, asked_at + timedelta(days=prediction.horizon_days or DEFAULT_HORIZON_DAYS)
 
 
@@ -107,4 +126,16 @@ def describe_prediction(prediction: Prediction) -> str:
         return f"{what}: no forecast. {prediction.not_possible_because}"
     if prediction.p_30d is None:
         return f"{what}: the forecast is still to be made."
-    return f"{what}: {prediction.p_30d:.0%} of the possible futures cross it within 30 days."
+    earlier = read_earlier(prediction, begin=_window(prediction, prediction.cutoff_at)[0])
+    return f"{what}: {percent(prediction.p_30d)} within 30 days.{_moved_in_words(earlier)}"
+
+
+def _moved_in_words(earlier: list[Foretold]) -> str:
+    """How the foretold date moved; nothing for a first prediction."""
+    if len(earlier) < 2:
+        return ""
+    first, last = earlier[0], earlier[-1]
+    return (
+        f" It was foretold {len(earlier)} times since {date_format(localtime(first.cutoff_at))}: then half of the "
+        f"futures crossed the limit {first.half_in_words()}, now {last.half_in_words()}."
+    )

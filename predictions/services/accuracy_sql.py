@@ -4,6 +4,10 @@ Parameters: organizations, class_code and version (empty for all), begin and now
 before is not looked at), is_true and is_false (verdicts).
 """
 
+from predictions.services.resolution_sql import FAILED_VERDICTS, TOLD_AHEAD, resolved
+
+_FAILED = ", ".join(f"'{verdict}'" for verdict in FAILED_VERDICTS)
+
 # In whole days ahead: hours up to the first edge are of class 0, and so on.
 AHEAD_EDGES_D = (2, 14)
 
@@ -67,7 +71,7 @@ _FOLLOWED = f"""
             WHERE organization_id = ANY(%(organizations)s) AND failed_at > %(oldest)s AND failed_at <= %(now)s
             UNION
             SELECT equipment_id, failure_mode_id, happened_at FROM findings
-            WHERE verdict IN ('confirmed_as_predicted', 'failed_before_repair')
+            WHERE verdict IN ({_FAILED})
         ) told
     ), repairs AS MATERIALIZED (
         SELECT sensor_id, started_at,
@@ -101,17 +105,15 @@ _GROUPED = """
          WHEN GROUPING(version) = 0 THEN 'version' ELSE 'all' END
 """
 
-# A failure within so many days is 1; a repair before it, and within them, hides what would have been: null. First
-# summed by stretch, of which there are few, so that counting distinct ones sorts little.
+# First summed by stretch, of which there are few, so that counting distinct ones sorts little.
 _SCORES = f"""
     judged AS (
         SELECT followed.*, ahead.days, ahead.p,
-               CASE WHEN failed_at <= cutoff_at + ahead.span THEN 1
-                    WHEN repaired_at <= cutoff_at + ahead.span THEN NULL ELSE 0 END AS y
+               {resolved("cutoff_at + ahead.span")} AS y
         FROM followed
         CROSS JOIN LATERAL (
             SELECT days, p, days * interval '1 day' AS span
-            FROM (VALUES (7, p_7d), (14, p_14d), (30, p_30d), (90, p_90d)) AS told (days, p)
+            FROM {TOLD_AHEAD}
         ) ahead
         WHERE cutoff_at + ahead.span <= %(now)s AND cutoff_at + ahead.span > %(begin)s
     ), stretches AS MATERIALIZED (

@@ -13,11 +13,11 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.db.models.fields.json import KeyTransform
 
-from equipment.models import Verdict
 from predictions.forecasting import ForecastRequest
 from predictions.forecasting.champions import Champion
 from predictions.forecasting.recalibration import Recalibration, fit_recalibration
 from predictions.models import Prediction, Trigger
+from predictions.services.resolution_sql import FAILED_VERDICTS, TOLD_AHEAD, resolved
 from sensors.models import Limit
 
 # A champion that nothing was heard of for a week has its place no longer.
@@ -25,12 +25,10 @@ REMEMBERED = timedelta(days=7)
 LEARNED_FROM = timedelta(days=180)
 # A look-up each for a limit and a day: as many limits as are read within some seconds, once a day.
 MOST_LIMITS = 2_000
-FAILED = [Verdict.CONFIRMED_AS_PREDICTED.value, Verdict.FAILED_BEFORE_REPAIR.value]
 
-# Counted is the first modelled prediction of each limit and day. It is resolved at so many days when they have passed:
-# a failure within them is true, a repair before it and within them resolves nothing. What counts is the probability as
-# it was before it was corrected, or a correction would learn from itself.
-RESOLVED = """
+# Counted is the first modelled prediction of each limit and day. What counts is the probability as it was before it was
+# corrected, or a correction would learn from itself.
+RESOLVED = f"""
     WITH subjects AS MATERIALIZED (
         SELECT limits.id AS limit_id, limits.sensor_id, limits.failure_mode_id, sensors.equipment_id
         FROM sensors_limit limits JOIN sensors_sensor sensors ON sensors.id = limits.sensor_id
@@ -52,7 +50,7 @@ RESOLVED = """
         CROSS JOIN generate_series(%(oldest)s, %(until)s - interval '1 day', interval '1 day') AS days (begins_at)
         CROSS JOIN LATERAL (
             SELECT cutoff_at, p_7d, p_14d, p_30d, p_90d,
-                   explanation #> '{probabilities,before_recalibration}' AS told
+                   explanation #> '{{probabilities,before_recalibration}}' AS told
             FROM predictions_prediction
             WHERE limit_id = subjects.limit_id AND made_at >= days.begins_at
               AND made_at < days.begins_at + interval '1 day' AND status = 'made' AND NOT is_already_beyond
@@ -69,15 +67,13 @@ RESOLVED = """
                   AND started_at > counted.cutoff_at AND started_at <= %(until)s) AS repaired_at
         FROM counted
     )
-    SELECT days, coalesce((told ->> days::text)::float, p),
-           failed_at <= ends_at AND (repaired_at IS NULL OR failed_at <= repaired_at) IS TRUE
+    SELECT days, coalesce((told ->> days::text)::float, p), y = 1
     FROM followed
     CROSS JOIN LATERAL (
-        SELECT days, p, cutoff_at + days * interval '1 day' AS ends_at
-        FROM (VALUES (7, p_7d), (14, p_14d), (30, p_30d), (90, p_90d)) AS told_by (days, p)
+        SELECT days, p, ends_at, {resolved("ends_at")} AS y
+        FROM (SELECT days, p, cutoff_at + days * interval '1 day' AS ends_at FROM {TOLD_AHEAD}) ends
     ) ahead
-    WHERE ends_at <= %(until)s
-      AND (repaired_at IS NULL OR repaired_at > ends_at OR failed_at <= least(repaired_at, ends_at))
+    WHERE ends_at <= %(until)s AND y IS NOT NULL
 """
 
 
@@ -139,7 +135,7 @@ def learn_recalibration(organization_id: int, until: datetime) -> Recalibration:
                 "organization": organization_id,
                 "oldest": until - LEARNED_FROM,
                 "until": until,
-                "failed": FAILED,
+                "failed": list(FAILED_VERDICTS),
                 "most_limits": MOST_LIMITS,
             },
         )

@@ -25,7 +25,7 @@ from predictions.services.histories import Measured, in_portions, read_histories
 from predictions.services.lessons import teach
 from predictions.signals import predictions_made
 from sensors import storage
-from sensors.models import Limit, Sensor
+from sensors.models import Anomaly, Limit, Sensor
 from smartmaint import clock
 from smartmaint.updating import update_together
 
@@ -102,6 +102,9 @@ def _forecast_sensors(
     repaired_at = {sensor_id: _last_repair(sensor, cutoff_at) for sensor_id, sensor in sensors.items()}
     oldest = cutoff_at - LOOK_BACK
     since = {sensor_id: max(repaired_at[sensor_id] or oldest, oldest) for sensor_id in limits}
+    anomalies = Anomaly.objects.going_on(at=cutoff_at).filter(sensor__in=limits).order_by("-started_at")
+    # Of several the one that began first is entered last.
+    anomaly_since = dict(anomalies.values_list("sensor_id", "started_at"))
     results: dict[int, SeriesResult] = {}
     for portion in in_portions(since, until=cutoff_at):
         asked = [
@@ -114,6 +117,7 @@ def _forecast_sensors(
                     limits[sensor_id],
                     cutoff_at,
                     repaired_at[sensor_id],
+                    anomaly_since.get(sensor_id),
                 ),
             )
             for sensor_id, measured in read_histories(portion, until=cutoff_at).items()
@@ -137,6 +141,7 @@ def _forecast_request(
     limits: list[Limit],
     cutoff_at: datetime,
     repaired_at: datetime | None,
+    anomaly_since: datetime | None,
 ) -> ForecastRequest:
     return ForecastRequest(
         key=str(sensor.pk),
@@ -156,6 +161,8 @@ def _forecast_request(
         seed=zlib.crc32(f"{sensor.pk} {cutoff_at.isoformat()}".encode()),
         regime_started_us=None if repaired_at is None else storage.microseconds(repaired_at),
         expected_interval_s=sensor.expected_interval_s,
+        anomaly_since_us=None if anomaly_since is None else storage.microseconds(anomaly_since),
+        unit=sensor.unit,
     )
 
 

@@ -1,5 +1,7 @@
 """What detection remembers and what it noticed, and how that was judged."""
 
+from datetime import datetime
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -68,6 +70,11 @@ class AnomalyStatus(models.TextChoices):
 class AnomalyQuerySet(ScopedQuerySet, PendingWorkQuerySet):
     def open(self) -> "AnomalyQuerySet":
         return self.filter(ended_at__isnull=True)
+
+    def going_on(self, *, at: datetime) -> "AnomalyQuerySet":
+        """Excursions, not known to be false, that had begun by `at` and were not over."""
+        excursions = self.exclude(kind=Anomaly.Kind.NO_DATA).exclude(status=AnomalyStatus.SUSPECTED_FALSE)
+        return excursions.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=at), started_at__lte=at)
 
     def to_settle(self) -> "AnomalyQuerySet":
         """What the validation agent left to a person."""

@@ -19,6 +19,7 @@ from sensors.storage import moment
 from sensors.unit_signs import unit_sign
 
 HEIGHT = 320
+MONTH_FORMAT = "%b\n%Y"
 # Room above and below what is drawn, as a share of its range.
 MARGIN = 0.08
 
@@ -88,6 +89,8 @@ class Canvas:
         self.figure.add_layout(Legend(orientation="horizontal", ncols=3, margin=0, padding=2), "above")
         paint(self.figure, look)
         self.figure.xaxis.ticker.desired_num_ticks = 5
+        # The year below the month: beside it, months touch each other on a phone.
+        self.figure.xaxis.formatter.months = MONTH_FORMAT
 
     def at(self, moment: datetime) -> float:
         """A moment as BokehJS takes it: milliseconds, of the local clock."""

@@ -21,4 +21,6 @@ def organization(request: HttpRequest) -> dict[str, Any]:
         "is_technician": allows(request, Role.TECHNICIAN),
         "is_manager": allows(request, Role.MANAGER),
         "is_admin": allows(request, Role.ADMIN),
+        "may_open_admin": request.user.is_superuser
+        or (request.membership is not None and request.membership.role != Role.TECHNICIAN),
     }

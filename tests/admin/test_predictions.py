@@ -11,7 +11,7 @@ from predictions.services.requesting import request_prediction_by_person
 from sensors.agents import detect_anomalies
 from sensors.models import Limit
 from smartmaint import clock
-from tests.plants import post
+from tests.plants import foretell, post
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ def test_a_page_tells_what_was_foretold_why_and_what_was_decided(manager_client,
     prediction = Prediction.objects.get()
     page = manager_client.get(f"{LEDGER}{prediction.pk}/change/").content.decode()
     assert "The sensor is beyond its limit already." in page
-    assert "The newest reading, 7.9, is at or above the limit of 7.1." in page
+    assert "The newest reading, 7.9 mm/s, is at or above the limit of 7.1 mm/s." in page
     assert f"/admin/sensors/anomaly/{prediction.anomaly_id}/change/" in page
     assert f"/admin/maintenance/maintenancetask/{proposed_task.pk}/change/" in page
     assert f'data-plot-url="/plots/prediction/{prediction.pk}.json"' in page
@@ -102,10 +102,55 @@ def test_a_forecast_that_is_not_possible_says_why(manager_client, plant):
     assert f"No forecast: {prediction.not_possible_because}" in page
 
 
-def test_the_plot_of_a_forecast_has_its_bands(viewer_client, plant):
+def post_rising(plant) -> None:
     days = np.arange(20 * 24) / 24
     post(plant.sensor, list(2.0 + 0.1 * days + 0.1 * np.sin(days * 6.28)), interval=timedelta(hours=1))
     detect_anomalies()
+
+
+def test_a_page_names_its_numbers_and_gives_their_units(manager_client, plant):
+    post_rising(plant)
+    prediction = predict(plant)
+    page = manager_client.get(f"{LEDGER}{prediction.pk}/change/").content.decode()
+    for words in (
+        "<dt>slope over that history</dt><dd>+0.1 mm/s a day</dd>",
+        "<dt>limit</dt><dd>7.1 mm/s</dd>",
+        "<dt>readings used</dt><dd>480 of 480</dd>",
+        "old, at the cut-off</dd>",
+        "<dt>summed up to</dt><dd>480 medians of 1 h each</dd>",
+        "The last level with drift",
+        "Drift-diffusion",
+    ):
+        assert words in page
+    for raw in ("noise sd", "bucket_s", "mean_errors", "companion_share", "of_prophets_paths"):
+        assert raw not in page
+
+
+def test_a_page_shows_who_lost_the_contest_and_by_how_much(manager_client, plant):
+    contest = {
+        "winner": "drift",
+        "replaced": "last_level",
+        "held_at_us": 0,
+        "reason": "",
+        "changed": "changed from last_level",
+        "mean_errors": {"last_level": 0.31, "drift": 0.1369},
+    }
+    prediction = foretell(plant, explanation={"words": "It rises.", "contest": contest})
+    page = manager_client.get(f"{LEDGER}{prediction.pk}/change/").content.decode()
+    rows = page[page.index("Mean error over 7 days") :]
+    assert rows.index("0.137 mm/s") < rows.index(">forecasts<") < rows.index("0.31 mm/s")
+    assert ">lost its place<" in rows
+
+
+def test_a_prediction_of_an_older_version_has_a_page(manager_client, plant):
+    prediction = foretell(plant, explanation={"words": "It rises.", "contest": None}, input_quality=None)
+    page = manager_client.get(f"{LEDGER}{prediction.pk}/change/").content.decode()
+    assert "It rises." in page
+    assert "There were too few earlier moments" in page
+
+
+def test_the_plot_of_a_forecast_has_its_bands(viewer_client, plant):
+    post_rising(plant)
     prediction = predict(plant)
     assert prediction.status == "made"
     answer = viewer_client.get(f"/plots/prediction/{prediction.pk}.json").json()

@@ -188,3 +188,36 @@ def test_daily_readings_have_a_contest_too() -> None:
     made = only(ask(ts_us, 50 + noise(len(ts_us), sd=1), high(80), expected_interval_s=86_400.0))
     assert made.explanation["contest"]["held_at_us"] == NOW_US
     assert (np.diff(bands_of(made), axis=0) >= 0).all()
+
+
+def test_words_have_units_and_name_forecasters_as_people_do() -> None:
+    words = only(ask(HOURLY, RISING, high(75), unit="Cel")).explanation["words"]
+    assert "of 75 °C." in words
+    assert "rose by 0.5 °C a day on average" in words
+    assert "the last level with drift" in words
+    for raw in ("profile_and_residuals", "100%", "0%"):
+        assert raw not in words
+
+
+def test_an_anomaly_that_began_hours_ago_makes_the_certainty_low_one_of_days_is_a_reason() -> None:
+    ts_us = times(days=100)
+    calm = ask(ts_us, 50 + noise(len(ts_us), sd=1), high(120))
+    said = [
+        only(replace(calm, anomaly_since_us=since)).explanation
+        for since in (None, NOW_US - 2 * HOUR_US, NOW_US - 10 * DAY_US)
+    ]
+    assert [one["certainty"] for one in said] == ["good", "low", "moderate"]
+    assert "An anomaly has been going on for 2 hours: how it goes on is not known" in said[1]["words"]
+    assert "An anomaly has been going on for 10 days." in said[2]["words"]
+
+
+def test_a_series_that_cannot_be_looked_ahead_says_so_and_stops_no_other() -> None:
+    """A champion of three, which no contest makes: the ledger of another version may have one."""
+    broken = ask(HOURLY, RISING, high(75), key="broken", champion=Champion("drift+last_level+recent_profile"))
+    whole = ask(HOURLY, RISING, high(75))
+    [of_broken], [of_whole] = forecast([broken, whole])
+    assert of_broken.explanation["look_ahead_failed"] is True
+    assert "this is the forecast of Prophet's model alone" in of_broken.explanation["words"]
+    assert of_broken.explanation["contest"] is None
+    assert of_whole.explanation["look_ahead_failed"] is False
+    assert of_whole.explanation["contest"] is not None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from predictions.forecasting.candidates import CANDIDATES, INCUMBENT
-from predictions.forecasting.conformal import interval_offsets, pool_kin
+from predictions.forecasting.conformal import interval_offsets
 from predictions.forecasting.contest import hold_contest
 from predictions.forecasting.path_forecast import PathForecast, forecast_paths
 from predictions.forecasting.rolling_origin import choose_origins, past_errors
@@ -129,21 +129,11 @@ def test_horizons_that_no_origin_reached_get_wider_intervals() -> None:
     assert width[-1] > 1.3 * width[3]
 
 
-def test_a_short_series_borrows_the_width_of_its_kind() -> None:
-    kin_contexts = np.stack([DAILY + noise(seed=seed) for seed in range(5)])
-    kin = pool_kin(
-        forecast_paths(kin_contexts, step_s=HOUR_S, horizon=24, quantiles=LEVELS).past_errors,
-        contexts=kin_contexts,
-        cycle=24,
-    )
-    assert kin is not None
-    assert kin.series == 5
+def test_a_series_without_any_earlier_origin_is_as_wide_as_its_own_changes_say() -> None:
     short = (DAILY + noise(seed=9))[None, -2 * 24 :]
-    offsets = interval_offsets(
-        np.full((1, 0, 24), np.nan), context=short, cycle=24, quantiles=(0.1, 0.9), kin=kin
-    )
+    offsets = interval_offsets(np.full((1, 0, 24), np.nan), context=short, cycle=24, quantiles=(0.1, 0.9))
     width = (offsets[0.9] - offsets[0.1]).mean()
-    assert 2.0 < width < 6.0  # an 80 % interval of unit noise is 2.6 wide; four borrowed origins widen it
+    assert 2.6 < width < 30.0  # of unit noise it is 2.6 wide; so little evidence widens it, within reason
 
 
 EIGHT_WEEKS = np.arange(56 * 24)
