@@ -11,7 +11,7 @@ from predictions.accuracy_query import BadQuery, read_query
 from predictions.models import Prediction
 from predictions.plots import describe_prediction, describe_reliability, plot_prediction, plot_reliability
 from predictions.services.accuracy import TooMuchToRead, read_scores
-from sensors.views import look_of
+from sensors.views.plots import look_of
 from smartmaint.accounts.access import organization_of, role_required
 from smartmaint.accounts.models import Role
 

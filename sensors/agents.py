@@ -8,6 +8,7 @@ from django.db.models import Min, Q
 from sensors import storage
 from sensors.models import Anomaly, ReadingBatch
 from sensors.services import retention
+from sensors.services.alarms import escalating, watching
 from sensors.services.detection import detect_in_batches, keep_detections
 from sensors.services.judgement import judge_anomaly, validate_anomaly
 from sensors.services.silence import notice_silent_sensors
@@ -55,6 +56,18 @@ def validate_anomalies() -> Tally:
 def notice_silence() -> Tally:
     """Notice sensors from which nothing comes any more, and those that send again."""
     return notice_silent_sensors()
+
+
+@agent(every=5, at_once=1)
+def watch_alarms() -> Tally:
+    """Let alarms follow their conditions, come back from the shelf, and give way to work."""
+    return watching.watch_alarms()
+
+
+@agent(every=10, at_once=1)
+def escalate_alarms() -> Tally:
+    """Tell the next role of alarms that nobody acknowledged in time."""
+    return escalating.escalate_alarms()
 
 
 @agent(every=3600)

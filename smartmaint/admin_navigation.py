@@ -70,6 +70,8 @@ def _predictions(request: HttpRequest) -> Item:
 def _sensors() -> Item:
     return _group(
         "Sensors",
+        _list("Alarms", "notifications_active", "sensors_alarm", "?show=open")
+        | {"badge": "sensors.context_processors.badge", "badge_variant": "danger"},
         _list("Anomalies", "troubleshoot", "sensors_anomaly"),
         _list("Machine events", "electrical_services", "sensors_machineevent"),
         _list("Sensors", "sensors", "sensors_sensor"),
@@ -80,6 +82,7 @@ def _sensors() -> Item:
         _list("Batches of readings", "inbox", "sensors_readingbatch"),
         _list("Rejected readings", "block", "sensors_rejectedreading"),
         _list("Ingest policy", "policy", "sensors_ingestpolicy"),
+        _list("Alarm policy", "alarm", "sensors_alarmpolicy"),
     )
 
 

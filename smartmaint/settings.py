@@ -95,6 +95,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "smartmaint.accounts.context_processors.organization",
+                "sensors.context_processors.alarms",
             ]
         },
     }

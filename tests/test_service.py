@@ -25,6 +25,8 @@ AGENTS = {
     "sensors.agents.detect_anomalies",
     "sensors.agents.validate_anomalies",
     "sensors.agents.notice_silence",
+    "sensors.agents.watch_alarms",
+    "sensors.agents.escalate_alarms",
     "sensors.agents.drop_old_readings",
     "sensors.agents.prepare_partitions",
     "predictions.agents.make_predictions",
@@ -124,7 +126,7 @@ def test_the_schedule_is_made_and_what_the_operator_changed_stays(capsys):
     detect.refresh_from_db()
     assert (detect.interval, detect.enabled) == (slower, False)
     assert not PeriodicTask.objects.filter(name="gone").exists()
-    assert "11 agents, 0 added, 1 removed" in capsys.readouterr().out
+    assert f"{len(AGENTS)} agents, 0 added, 1 removed" in capsys.readouterr().out
 
 
 @pytest.mark.django_db

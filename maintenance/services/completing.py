@@ -9,7 +9,15 @@ from django.db import transaction
 from equipment.models import Failure, FailureMode, Verdict
 from equipment.services import record_failure, withdraw_failure
 from maintenance.models import MaintenanceLog, MaintenanceTask, TaskStatus
-from maintenance.services.tasks import Actor, TaskRefused, become, lock_task, release_booking, require_own
+from maintenance.services.tasks import (
+    Actor,
+    TaskRefused,
+    become,
+    let_alarms_call,
+    lock_task,
+    release_booking,
+    require_own,
+)
 from maintenance.signals import task_completed
 from predictions.models import Prediction
 from predictions.services.scoring import request_score
@@ -57,6 +65,7 @@ def complete_task(
     locked.due_at = None
     locked.save()
     release_booking(locked)
+    let_alarms_call(locked)
     log = _write_log(locked, actor, finding, completed_at)
     _hand_back(log)
     task_completed.send(sender=MaintenanceLog, log=log)

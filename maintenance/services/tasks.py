@@ -9,6 +9,7 @@ from equipment.models import Equipment, FailureMode, Verdict
 from maintenance.models import Booking, MaintenanceTask, Priority, StandardJob, TaskStatus, TaskType
 from predictions.models import Prediction
 from predictions.services.scoring import request_score
+from sensors.services.alarms.suppressing import lift_suppression, suppress_alarms
 from smartmaint import clock
 from smartmaint.accounts.models import Membership, Role, User
 
@@ -114,6 +115,7 @@ def _cancel(task: MaintenanceTask, user: User, reason: str) -> MaintenanceTask:
     task.due_at = None
     task.save()
     release_booking(task)
+    let_alarms_call(task)
     request_score(
         predictions=list(Prediction.objects.filter(proposal__task=task)),
         verdict=Verdict.NOT_INSPECTED,
@@ -132,6 +134,7 @@ def start_task(*, task: MaintenanceTask, actor: Actor) -> MaintenanceTask:
     locked.hold_reason = locked.not_booked_because = ""
     locked.due_at = None
     locked.save()
+    silence_alarms(locked)
     return locked
 
 
@@ -146,6 +149,7 @@ def hold_task(*, task: MaintenanceTask, actor: Actor, reason: str) -> Maintenanc
     locked.hold_reason = reason.strip()
     locked.save()
     release_booking(locked)
+    let_alarms_call(locked)
     return locked
 
 
@@ -187,6 +191,16 @@ def become(task: MaintenanceTask, status: TaskStatus) -> None:
     task.status = status
     if task.is_closed:
         task.closed_at = clock.now()
+
+
+def silence_alarms(task: MaintenanceTask) -> None:
+    """While somebody works on a machine its alarms call nobody."""
+    suppress_alarms(equipment=task.equipment, key=f"task {task.pk}", reason=str(task))
+
+
+def let_alarms_call(task: MaintenanceTask) -> None:
+    """Nobody works on it any more, as far as this task goes."""
+    lift_suppression(equipment=task.equipment, key=f"task {task.pk}")
 
 
 def release_booking(task: MaintenanceTask) -> None:

@@ -17,14 +17,15 @@ class Kind(IntEnum):
     READINGS = 1
     ANOMALY = 2
     JUDGEMENT = 3
-    PREDICTION = 4
-    DECISION = 5
-    TASK = 6
-    BOOKING = 7
-    FAILURE = 8
-    LOG = 9
-    BASELINE = 10
-    SCORE = 11
+    ALARM = 4
+    PREDICTION = 5
+    DECISION = 6
+    TASK = 7
+    BOOKING = 8
+    FAILURE = 9
+    LOG = 10
+    BASELINE = 11
+    SCORE = 12
 
 
 @dataclass(frozen=True, order=True)
@@ -87,6 +88,7 @@ class Entry:
     machine: str = ""
     because: Cause | None = None
     task_id: int | None = None
+    alarm_id: int | None = None
 
     @property
     def at(self) -> datetime:

@@ -3,6 +3,7 @@
 from itertools import chain
 
 from equipment.models import Equipment
+from maintenance.story.alarms import alarms
 from maintenance.story.entries import Place, StoryPage
 from maintenance.story.signs import anomalies, batches, events, judgements, predictions
 from maintenance.story.work import baselines, bookings, decisions, failures, logs, scores, task_steps
@@ -13,6 +14,7 @@ SOURCES = (
     batches,
     anomalies,
     judgements,
+    alarms,
     predictions,
     decisions,
     task_steps,

@@ -9,7 +9,7 @@ from equipment.models import Equipment, Failure, Site
 from maintenance.machines import machine_rows, newest_predictions, sensors_of, tree_rows
 from maintenance.models import MaintenanceTask
 from maintenance.story import Place, tell_story
-from sensors.models import Limit
+from sensors.models import Alarm, Limit
 from smartmaint.accounts.access import organization_of, role_required
 from smartmaint.accounts.models import Role
 
@@ -59,6 +59,10 @@ def machine(request: HttpRequest, pk: int) -> HttpResponse:
         .filter(equipment=found)
         .select_related("technician__user")
         .prefetch_related("bookings"),
+        "alarms": Alarm.objects.open()
+        .filter(equipment=found)
+        .worst_first()
+        .select_related("failure_mode", "equipment"),
         "failures": Failure.objects.filter(equipment=found).select_related("failure_mode")[:FAILURES_SHOWN],
         "story": story,
     }

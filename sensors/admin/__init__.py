@@ -1,5 +1,6 @@
 """Managers' pages of sensors: what is measured, what was noticed, how it is judged, and what came in."""
 
+from sensors.admin.alarms import AlarmAdmin, AlarmPolicyAdmin
 from sensors.admin.anomalies import AnomalyAdmin
 from sensors.admin.batches import ReadingBatchAdmin
 from sensors.admin.events import MachineEventAdmin
@@ -12,6 +13,8 @@ from sensors.admin.unknown import SensorAliasAdmin, UnknownSensorAdmin
 from sensors.admin.usage import KeyAllowanceAdmin, KeyUsageAdmin, show_usage_on_keys
 
 __all__ = [
+    "AlarmAdmin",
+    "AlarmPolicyAdmin",
     "AnomalyAdmin",
     "IngestPolicyAdmin",
     "KeyAllowanceAdmin",

@@ -58,7 +58,7 @@ class LimitInline(ScopedTabularInline):
     model = Limit
     form = LimitInSetForm
     formset = LimitFormSet
-    fields = ["level", "value", "dead_band", "on_delay_s", "failure_mode", "is_active"]
+    fields = ["level", "value", "dead_band", "on_delay_s", "failure_mode", "is_latching", "is_active"]
     max_num = len(Level)
 
     def get_formset(
@@ -176,7 +176,16 @@ class LimitAdmin(ScopedHistoryAdmin):
     list_select_related = ["sensor", "failure_mode", "organization"]
     search_fields = ["sensor__key", "sensor__equipment__tag", "failure_mode__name"]
     ordering = ["sensor__key", "value"]
-    fields = ["sensor", "level", "value", "dead_band", "on_delay_s", "failure_mode", "is_active"]
+    fields = [
+        "sensor",
+        "level",
+        "value",
+        "dead_band",
+        "on_delay_s",
+        "failure_mode",
+        "is_latching",
+        "is_active",
+    ]
     readonly_fields = ["sensor", "level"]
 
     @display(description="level", ordering="level", label=LEVEL_BADGES)

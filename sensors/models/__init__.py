@@ -1,3 +1,13 @@
+from sensors.models.alarms import (
+    Alarm,
+    AlarmCause,
+    AlarmEntry,
+    AlarmFlood,
+    AlarmPolicy,
+    AlarmState,
+    AlarmSuppression,
+    EntryKind,
+)
 from sensors.models.anomalies import (
     Anomaly,
     AnomalyFinding,
@@ -32,6 +42,13 @@ from sensors.models.silence import PlannedStop, SenderAbsence, ServiceAbsence, S
 from sensors.models.sparkplug import SparkplugBirth
 
 __all__ = [
+    "Alarm",
+    "AlarmCause",
+    "AlarmEntry",
+    "AlarmFlood",
+    "AlarmPolicy",
+    "AlarmState",
+    "AlarmSuppression",
     "Anomaly",
     "AnomalyFinding",
     "AnomalyStatus",
@@ -39,6 +56,7 @@ __all__ = [
     "DailyRollup",
     "DetectorState",
     "Direction",
+    "EntryKind",
     "FiveMinuteRollup",
     "HourlyRollup",
     "IngestPolicy",

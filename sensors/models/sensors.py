@@ -131,6 +131,9 @@ class Limit(OrganizationOwned):
         help_text="How long beyond before it counts.",
     )
     failure_mode = models.ForeignKey(FailureMode, on_delete=models.PROTECT, related_name="+")
+    is_latching = models.BooleanField(
+        "latching", default=False, help_text="Its alarm stays until somebody resets it."
+    )
     is_active = models.BooleanField(default=True)
 
     objects = LimitQuerySet.as_manager()

@@ -186,6 +186,8 @@ class OrganisationPlan:
     technicians: tuple[TechnicianPlan, ...]
     standard_jobs: tuple[StandardJobPlan, ...] = ()
     stories: tuple[Story, ...] = ()
+    watched_today: tuple[str, ...] = ()
+    """Sensors whose last hours come as they were measured, so that what is wrong now is noticed."""
 
     @property
     def sensors(self) -> tuple[tuple[MachinePlan, SensorPlan], ...]:

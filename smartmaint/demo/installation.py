@@ -22,6 +22,8 @@ from smartmaint.demo.telling import WATCHED_DAYS, Telling
 
 OPERATOR = "operator"
 KEY = "Demo gateway"
+UNTIL_JUST_NOW = 15 / (24 * 60)
+"""A quarter of an hour, in days."""
 KEY_WHILE_LOADING = "Demo gateway, while the demo is loaded"
 
 # What happens now, in words; and how many readings were stored since the last call.
@@ -133,7 +135,20 @@ def _live_through(
         on_step(f"{plan.name}, {-step.day:.0f} days ago: {step.words}")
         with clock.frozen(replay.at(step.day)):
             step.tell()
+    _watch_today(replay, on_step)
     on_step(f"{plan.name}, until now")
     with clock.frozen(moment(epoch_us)):
         replay.post_history(until_us=epoch_us)
+        do_pending_work(replay.organization)
+
+
+def _watch_today(replay: Replay, on_step: OnStep) -> None:
+    """Let what is wrong now be noticed as it happens. What comes after is history again: nobody waits for more."""
+    keys = {sensor.key for _, sensor in replay.plan.sensors} & {*replay.plan.watched_today}
+    if not keys:
+        return
+    on_step(f"{replay.plan.name}, today")
+    replay.post_history(until_us=replay.us(-WATCHED_DAYS), only=keys)
+    with clock.frozen(replay.at(-UNTIL_JUST_NOW)):
+        replay.post_live(until_us=replay.us(-UNTIL_JUST_NOW), only=keys)
         do_pending_work(replay.organization)

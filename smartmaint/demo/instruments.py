@@ -155,7 +155,7 @@ def motor_current(
     )
 
 
-def power(tag: str, level: float, *, gain: float) -> SensorPlan:
+def power(tag: str, level: float, *, gain: float, disturbances: tuple[Disturbance, ...] = ()) -> SensorPlan:
     """Electrical power in kW: measured for its cost, so without limits."""
     return SensorPlan(
         key=f"{tag}/power",
@@ -165,7 +165,13 @@ def power(tag: str, level: float, *, gain: float) -> SensorPlan:
         physical_min=0.0,
         physical_max=500.0,
         behaviour=Behaviour(
-            level, load_gain=gain, wander=level * 0.01, noise=level * 0.01, decimals=1, at_rest=0.2
+            level,
+            load_gain=gain,
+            wander=level * 0.01,
+            noise=level * 0.01,
+            decimals=1,
+            at_rest=0.2,
+            disturbances=disturbances,
         ),
     )
 

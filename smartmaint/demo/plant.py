@@ -21,6 +21,8 @@ SEED = 20261122
 FIRST_TO_CROSS = "pump-7/vibration"
 SECOND_TO_CROSS = "hx-2/pressure-drop"
 LIVE_SENSOR = "fan-4/vibration"
+# What has been wrong since this morning.
+WRONG_TODAY = "comp-1/power"
 
 RIVERSIDE = OrganisationPlan(
     name="Riverside Foods",
@@ -35,6 +37,7 @@ RIVERSIDE = OrganisationPlan(
     technicians=RIVERSIDE_TECHNICIANS,
     standard_jobs=STANDARD_JOBS,
     stories=STORIES,
+    watched_today=(WRONG_TODAY,),
 )
 
 NORTHWIND = OrganisationPlan(

@@ -16,6 +16,7 @@ from predictions.models import Prediction, PredictionOutcome
 from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.scoring import compute_score, score_prediction
 from sensors.models import Anomaly, ReadingBatch
+from sensors.services.alarms.watching import watch_alarms
 from sensors.services.detection import detect_in_batches, keep_detections
 from sensors.services.ingest import ingest_readings
 from sensors.services.judgement import judge_anomaly, validate_anomaly
@@ -26,6 +27,8 @@ from smartmaint.demo.batching import in_requests
 from smartmaint.demo.blueprint import MachinePlan, OrganisationPlan, SensorPlan
 from smartmaint.demo.load import DAY_US
 from smartmaint.demo.physics import Simulated, instants, simulate
+from smartmaint.notifications.models import Notification
+from smartmaint.notifications.services.delivering import deliver, record_delivery
 from smartmaint.work import each, run_pending
 
 # Each queue is worked on until it is empty; an agent would come back every two seconds.
@@ -93,9 +96,11 @@ def do_pending_work(organization: Organization) -> None:
     own = {"only": Q(organization=organization), "budget_seconds": UNTIL_EMPTY_S}
     run_pending(ReadingBatch, work=detect_in_batches, settle_all=keep_detections, order_by=("id",), **own)
     run_pending(Anomaly, work=each(judge_anomaly), settle=validate_anomaly, **own)
+    watch_alarms(organization)
     run_pending(Prediction, work=forecast_pending, settle_all=enter_predictions, order_by=("id",), **own)
     run_pending(MaintenanceTask, work=plan_tasks, settle=schedule_task, **own)
     run_pending(PredictionOutcome, work=each(compute_score), settle=score_prediction, **own)
+    run_pending(Notification, work=each(deliver), settle=record_delivery, **own)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from maintenance.services.scheduling import reassign_task
 from maintenance.services.tasks import Actor, start_task
 from predictions.models import Prediction
 from predictions.services.requesting import request_prediction_by_person
-from sensors.models import Anomaly, Sensor
+from sensors.models import Alarm, Anomaly, Sensor
+from sensors.services.alarms.handling import acknowledge_alarm
 from sensors.services.judgement import settle_anomaly
 from sensors.storage import microseconds
 from smartmaint import clock
@@ -83,8 +84,15 @@ class Telling:
 
     def start(self) -> None:
         self._arrive()
+        self._acknowledge("On my way with the order.")
         if self.task is not None:
             start_task(task=self.task, actor=self._technician_as_actor())
+
+    def _acknowledge(self, words: str) -> None:
+        """Who goes to the machine has seen what it calls about."""
+        alarms = Alarm.objects.filter(equipment=self.sensor.equipment).unanswered()
+        for alarm in alarms.order_by("pk"):
+            acknowledge_alarm(alarm=alarm, by=self.technician.user, comment=words)
 
     def complete(self) -> None:
         """The finding flows back: the prediction is scored, the baseline starts anew."""
@@ -96,6 +104,7 @@ class Telling:
     def watch(self) -> None:
         """The sensor is seen for some hours after the work, so that what had begun is seen to end."""
         self._arrive(watched_from_day=self.story.completed_day)
+        self._acknowledge("Looked again: it is gone.")
 
     def _arrive(self, *, watched_from_day: float | None = None) -> None:
         """Have all readings until now; those of the story's sensor from a day on as they came, not as history."""

@@ -1,11 +1,15 @@
 """The agent of notifications: it delivers what was told."""
 
+import structlog
+
 from smartmaint.agents import agent
 from smartmaint.notifications.models import Notification
-from smartmaint.notifications.services.delivering import deliver, record_delivery
+from smartmaint.notifications.services.delivering import Delivery, deliver, record_delivery
 from smartmaint.work import Tally, each, run_pending
 
 BUDGET_SECONDS = 20.0
+
+log = structlog.get_logger(__name__)
 
 
 @agent(every=2, at_once=1)
@@ -14,7 +18,21 @@ def deliver_notifications() -> Tally:
     return run_pending(
         Notification,
         work=each(deliver),
-        settle=record_delivery,
+        settle=_record,
         batch_size=1,
         budget_seconds=BUDGET_SECONDS,
+    )
+
+
+def _record(notification: Notification, delivery: Delivery) -> None:
+    """Keep how it went, in the log too: without a mail server that is where an operator sees it."""
+    record_delivery(notification, delivery)
+    log.info(
+        "notification_delivered",
+        notification=notification.pk,
+        organization=notification.organization.slug,
+        recipient=notification.recipient.username,
+        channel=delivery.channel.value,
+        severity=notification.severity,
+        subject=notification.subject,
     )

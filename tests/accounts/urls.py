@@ -120,6 +120,7 @@ def page(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("", page, name="home"),
     path("jobs/", role_required(Role.TECHNICIAN)(page), name="my-jobs"),
+    path("alarms/", role_required(Role.VIEWER)(page), name="alarm-list"),
     path("machines/", role_required(Role.VIEWER)(page), name="machine-list"),
     path("", include(accounts_urls)),
     path("", include(notifications_urls)),

@@ -25,6 +25,7 @@ from sensors.agents import detect_anomalies, validate_anomalies
 from sensors.ingest.formats import json as json_format
 from sensors.ingest.parsed import from_columns
 from sensors.models import (
+    AlarmFlood,
     Anomaly,
     KeyAllowance,
     MachineEvent,
@@ -174,6 +175,7 @@ def _set_up_a_gateway(plant: Plant, api_key: ApiKey) -> None:
     MachineEvent.objects.create(
         **owned, equipment=plant.machine, code="E17", at=clock.now(), message="Overload", api_key=api_key
     )
+    AlarmFlood.objects.create(**owned, began_at=clock.now())
     RefusedRequests.objects.create(**owned, api_key=api_key, hour=clock.now(), code="malformed", count=2)
     parsed = from_columns(keys=["Nobody"], ts_us=[microseconds(clock.now())], values=[3.0])
     ingest_readings(organization=plant.organization, parsed=parsed, api_key=api_key, format="JSON")

@@ -1,9 +1,8 @@
-"""Delivery: by e-mail where the person has an address and wants it, and to the log in any case."""
+"""Delivery: by e-mail where the person has an address and wants it."""
 
 from dataclasses import dataclass
 from email.utils import make_msgid
 
-import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
 
@@ -11,8 +10,6 @@ from smartmaint import clock
 from smartmaint.notifications.models import Channel, Notification, NotificationPreference
 
 DUMMY = "django.core.mail.backends.dummy.EmailBackend"
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,15 +26,6 @@ def deliver(notification: Notification) -> Delivery:
     delivery = Delivery(Channel.LOG, remark) if remark else Delivery(Channel.EMAIL)
     if delivery.channel == Channel.EMAIL:
         _message(notification).send()
-    log.info(
-        "notification_delivered",
-        notification=notification.pk,
-        organization=notification.organization.slug,
-        recipient=notification.recipient.username,
-        channel=delivery.channel.value,
-        severity=notification.severity,
-        subject=notification.subject,
-    )
     return delivery
 
 

@@ -1,0 +1,51 @@
+"""What people say when they handle an alarm."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from sensors.models import AlarmEntry
+from smartmaint.accounts.models import Membership, Organization, Role, User
+
+LONGEST = AlarmEntry._meta.get_field("comment").max_length
+
+
+class CommentForm(forms.Form):
+    comment = forms.CharField(max_length=LONGEST, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class OptionalCommentForm(forms.Form):
+    comment = forms.CharField(max_length=LONGEST, required=False)
+
+
+class ShelveForm(forms.Form):
+    """For how long it is out of the way, and why."""
+
+    hours = forms.FloatField(label="Hours", initial=8)
+    comment = forms.CharField(label="Why", max_length=LONGEST, required=False)
+
+
+class ReasonForm(forms.Form):
+    comment = forms.CharField(label="Why", max_length=LONGEST)
+
+
+class AssignForm(forms.Form):
+    """Who takes care: a member who handles alarms, or nobody."""
+
+    assignee = forms.ModelChoiceField(User.objects.none(), required=False, label="Who takes care")
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["assignee"]
+        field.queryset = people_who_handle(organization)
+        field.empty_label = "nobody"
+        field.label_from_instance = lambda user: user.display_name
+
+
+def people_who_handle(organization: Organization) -> QuerySet[User]:
+    roles = [role for role in Role if role.includes(Role.TECHNICIAN)]
+    members = Membership.objects.for_organization(organization).filter(role__in=roles, is_active=True)
+    return User.objects.filter(pk__in=members.values("user"), is_active=True).order_by(
+        "last_name", "first_name", "username"
+    )

@@ -1,0 +1,1 @@
+"""The verbs of alarms: raise, handle, suppress, watch, escalate, tell."""

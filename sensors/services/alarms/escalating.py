@@ -1,0 +1,69 @@
+"""Escalation: when nobody acknowledges an alarm in the stated time, the next role is told."""
+
+from collections import defaultdict
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from sensors.alarms.states import State
+from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, EntryKind
+from sensors.services.alarms.moving import write_entry
+from sensors.services.alarms.telling import AUDIENCES, audience, policy_of, tell_of_escalation
+from smartmaint import clock
+from smartmaint.accounts.models import Organization
+from smartmaint.work import Tally
+
+MOST = len(AUDIENCES) - 1
+
+
+def escalate_alarms(organization: Organization | None = None) -> Tally:
+    """Tell the next role of each alarm that stands unacknowledged for longer than its severity allows."""
+    waiting: dict[int, list[int]] = defaultdict(list)
+    # While alarms come in floods nobody is told of a single one.
+    in_flood = AlarmFlood.objects.filter(organization=OuterRef("organization"), ended_at__isnull=True)
+    alarms = Alarm.objects.filter(
+        ~Exists(in_flood), state=State.UNACKNOWLEDGED, escalations__lt=MOST, annunciated_at__isnull=False
+    )
+    if organization is not None:
+        alarms = alarms.for_organization(organization)
+    for organization_id, alarm_id in alarms.order_by("organization", "pk").values_list("organization", "pk"):
+        waiting[organization_id].append(alarm_id)
+    owners = Organization.objects.in_bulk(waiting)
+    return Tally(settled=sum(_escalate(owners[key], ids) for key, ids in waiting.items()))
+
+
+@transaction.atomic
+def _escalate(organization: Organization, alarm_ids: list[int]) -> int:
+    policy = policy_of(organization)
+    locked = (
+        Alarm.objects.filter(pk__in=alarm_ids, state=State.UNACKNOWLEDGED, escalations__lt=MOST)
+        .select_for_update(no_key=True, of=("self",), skip_locked=True)
+        .select_related("equipment", "failure_mode")
+        .order_by("pk")
+    )
+    due = [alarm for alarm in locked if _is_due(alarm, policy)]
+    by_rank: dict[int, list[tuple[Alarm, AlarmEntry]]] = defaultdict(list)
+    people_of = {}
+    for alarm in due:
+        rank, people = audience(organization, escalations=alarm.escalations + 1)
+        alarm.escalations, people_of[rank] = rank, people
+        alarm.save(update_fields=["escalations"])
+        to_whom = f"to the {AUDIENCES[rank].label.lower()}s" if people else "there is nobody else to tell"
+        by_rank[rank].append((alarm, write_entry(alarm, EntryKind.ESCALATED, comment=to_whom)))
+    for rank, alarms in by_rank.items():
+        if people_of[rank]:
+            tell_of_escalation(organization, alarms, people_of[rank])
+    return len(due)
+
+
+def _is_due(alarm: Alarm, policy: AlarmPolicy) -> bool:
+    """The time runs anew for each role."""
+    minutes = {
+        "critical": policy.escalate_critical_min,
+        "major": policy.escalate_major_min,
+        "minor": policy.escalate_minor_min,
+    }.get(alarm.severity)
+    if minutes is None:
+        return False
+    return alarm.annunciated_at + timedelta(minutes=minutes) * (alarm.escalations + 1) <= clock.now()

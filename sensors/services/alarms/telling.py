@@ -1,0 +1,174 @@
+"""Who is told of an alarm: each annunciation by itself, until there are more than anybody can read."""
+
+from datetime import timedelta
+
+from django.db.models import Count, QuerySet
+
+from sensors.alarms.flood import WINDOW, begins_flood
+from sensors.alarms.severity import SEVERITIES, is_worse
+from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, EntryKind
+from smartmaint import clock
+from smartmaint.accounts.models import Organization, Role, User
+from smartmaint.notifications.models import Severity
+from smartmaint.notifications.services.telling import notify, people_in_role
+
+# Who is told first, and who when nobody acknowledges.
+AUDIENCES = (Role.TECHNICIAN, Role.MANAGER, Role.ADMIN)
+REPEATS_AFTER = timedelta(hours=1)
+"""An alarm that comes and goes is told again so much later, or when it is worse than what was told."""
+LISTED = 10
+ALARMS_PAGE = "/alarms/"
+
+
+def policy_of(organization: Organization) -> AlarmPolicy:
+    policy, _ = AlarmPolicy.objects.get_or_create(organization=organization)
+    return policy
+
+
+def audience(organization: Organization, *, escalations: int = 0) -> tuple[int, list[User]]:
+    """The people of the first role that has any, from the one that so many escalations lead to; and which that is."""
+    for rank in range(escalations, len(AUDIENCES)):
+        if people := people_in_role(organization, AUDIENCES[rank]):
+            return rank, people
+    return len(AUDIENCES) - 1, []
+
+
+def tell_of_annunciation(alarm: Alarm, entry: AlarmEntry) -> None:
+    """Tell people that an alarm calls for them, if this line of its journal does. In the caller's transaction."""
+    is_call = entry.is_annunciation or (
+        entry.kind == EntryKind.WORSENED and entry.to_state == "unacknowledged"
+    )
+    if not is_call:
+        return
+    organization = alarm.organization
+    if AlarmFlood.objects.filter(organization=organization, ended_at__isnull=True).exists():
+        return
+    recent = annunciations(organization).count()
+    if begins_flood(recent, flood_from=policy_of(organization).flood_from):
+        _tell_of_flood(organization, recent)
+    elif not _was_told_lately(alarm, entry):
+        _, people = audience(organization)
+        notify(
+            organization=organization,
+            recipients=people,
+            key=f"alarm {alarm.pk} entry {entry.pk}",
+            severity=Severity(alarm.severity),
+            subject=f"{alarm.equipment}: {alarm.failure_mode.name}",
+            body=alarm.summary,
+            link=alarm.get_absolute_url(),
+            about=str(alarm.equipment),
+        )
+        entry.was_told = True
+        entry.save(update_fields=["was_told"])
+
+
+def annunciations(organization: Organization) -> QuerySet[AlarmEntry]:
+    """The lines that called people within the last ten minutes."""
+    now = clock.now()
+    return AlarmEntry.objects.for_organization(organization).filter(
+        is_annunciation=True, at__gt=now - WINDOW, at__lte=now
+    )
+
+
+def _was_told_lately(alarm: Alarm, entry: AlarmEntry) -> bool:
+    before = AlarmEntry.objects.filter(
+        organization_id=alarm.organization_id,
+        alarm__equipment=alarm.equipment_id,
+        alarm__failure_mode=alarm.failure_mode_id,
+        at__gt=entry.at - REPEATS_AFTER,
+        at__lte=entry.at,
+        was_told=True,
+    )
+    return any(not is_worse(entry.severity, than=told) for told in before.values_list("severity", flat=True))
+
+
+def _tell_of_flood(organization: Organization, recent: int) -> None:
+    """One message for all of them; those of who is told by themselves begin again when the flood is over."""
+    flood = AlarmFlood(organization=organization, began_at=clock.now(), alarms=recent)
+    # Two workers may find out at once: the flood of one of them is open already.
+    AlarmFlood.objects.bulk_create([flood], ignore_conflicts=True)
+    flood = AlarmFlood.objects.get(organization=organization, ended_at__isnull=True)
+    _, people = audience(organization)
+    notify(
+        organization=organization,
+        recipients=people,
+        key=f"flood {flood.pk}",
+        severity=worst_of(organization),
+        subject=f"Flood of alarms: {recent} in ten minutes",
+        body=_list_of(organization)
+        + "\n\nUntil there are fewer, no alarm is told one by one: look at the list.",
+        link=ALARMS_PAGE,
+        about=organization.name,
+    )
+
+
+def tell_that_flood_is_over(flood: AlarmFlood) -> None:
+    """How many came, and what is left to do."""
+    organization = flood.organization
+    waiting = Alarm.objects.for_organization(organization).unanswered().count()
+    _, people = audience(organization)
+    notify(
+        organization=organization,
+        recipients=people,
+        key=f"flood {flood.pk} over",
+        severity=worst_of(organization),
+        subject=f"The flood of alarms is over: {flood.alarms} came, {waiting} wait to be acknowledged",
+        body=_list_of(organization),
+        link=ALARMS_PAGE,
+        about=organization.name,
+    )
+
+
+def tell_of_escalation(
+    organization: Organization, alarms: list[tuple[Alarm, AlarmEntry]], people: list[User]
+) -> None:
+    """Tell the next role of alarms that nobody acknowledged: one by one, or of many at once."""
+    if len(alarms) <= 3:
+        for alarm, entry in alarms:
+            notify(
+                organization=organization,
+                recipients=people,
+                key=f"alarm {alarm.pk} entry {entry.pk}",
+                severity=Severity(alarm.severity),
+                subject=f"Nobody acknowledged: {alarm.equipment}: {alarm.failure_mode.name}",
+                body=alarm.summary,
+                link=alarm.get_absolute_url(),
+                about=str(alarm.equipment),
+            )
+        return
+    worst = min((alarm.severity for alarm, _ in alarms), key=SEVERITIES.index)
+    notify(
+        organization=organization,
+        recipients=people,
+        key=f"escalation entry {alarms[0][1].pk}",
+        severity=Severity(worst),
+        subject=f"Nobody acknowledged {len(alarms)} alarms",
+        body=_lines([alarm for alarm, _ in alarms]),
+        link=ALARMS_PAGE,
+        about=organization.name,
+    )
+
+
+def worst_of(organization: Organization) -> Severity:
+    """The worst severity that waits for somebody."""
+    counts = dict(
+        Alarm.objects.for_organization(organization)
+        .unanswered()
+        .values_list("severity")
+        .annotate(number=Count("pk"))
+        .order_by()
+    )
+    return Severity(next((severity for severity in SEVERITIES if severity in counts), SEVERITIES[-1]))
+
+
+def _list_of(organization: Organization) -> str:
+    waiting = Alarm.objects.for_organization(organization).unanswered().worst_first()
+    return _lines(list(waiting.select_related("equipment", "failure_mode")))
+
+
+def _lines(alarms: list[Alarm]) -> str:
+    lines = [
+        f"{alarm.get_severity_display()}: {alarm.equipment}, {alarm.failure_mode.name}" for alarm in alarms
+    ]
+    more = len(lines) - LISTED
+    return "\n".join(lines[:LISTED] + ([f"and {more} more"] if more > 0 else []))

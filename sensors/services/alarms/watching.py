@@ -1,0 +1,164 @@
+"""What happens to alarms by itself: their condition goes, their time on the shelf ends, work begins and is done.
+
+Whatever ends an anomaly (readings, a repair, a sensor that is switched off), the alarm follows what stands in the rows:
+a step that was missed is made up for by the next look.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+
+from sensors.alarms.flood import ends_flood
+from sensors.alarms.states import ANNUNCIATED, Event, State
+from sensors.models import Alarm, AlarmCause, AlarmFlood, Anomaly, AnomalyStatus
+from sensors.services.alarms.moving import move
+from sensors.services.alarms.raising import raise_alarm
+from sensors.services.alarms.suppressing import suppressed_machines
+from sensors.services.alarms.telling import (
+    annunciations,
+    policy_of,
+    tell_of_annunciation,
+    tell_that_flood_is_over,
+)
+from smartmaint import clock
+from smartmaint.accounts.models import Organization
+from smartmaint.work import Tally
+
+# While one is judged anew, because a further limit was passed, nothing is known that would end its alarm.
+STANDING = (AnomalyStatus.CREDIBLE, AnomalyStatus.DETECTED)
+
+
+def watch_alarms(organization: Organization | None = None) -> Tally:
+    """Bring the alarms (of one organisation, or of all) up to what is the case now."""
+    settled = 0
+    for anomaly in _without_alarm(organization):
+        settled += raise_alarm(anomaly=anomaly) is not None
+    suppressed = suppressed_machines(organization)
+    for alarm_id in _to_look_at(organization, suppressed):
+        settled += _follow(alarm_id, suppressed)
+    return Tally(settled=settled + _end_floods(organization))
+
+
+def _standing() -> QuerySet[AlarmCause]:
+    return AlarmCause.objects.filter(
+        alarm=OuterRef("pk"), anomaly__ended_at__isnull=True, anomaly__status__in=STANDING
+    )
+
+
+def _without_alarm(organization: Organization | None) -> list[Anomaly]:
+    """Credible anomalies that go on and that no open alarm stands for: of before an update, or opened again."""
+    has_alarm = AlarmCause.objects.filter(anomaly=OuterRef("pk")).exclude(alarm__state=State.NORMAL)
+    anomalies = Anomaly.objects.open().filter(~Exists(has_alarm), status=AnomalyStatus.CREDIBLE)
+    if organization is not None:
+        anomalies = anomalies.for_organization(organization)
+    return list(
+        anomalies.select_related(
+            "sensor__equipment", "limit__failure_mode", "limit__sensor", "organization"
+        ).order_by("id")[:500]
+    )
+
+
+def _to_look_at(organization: Organization | None, suppressed: set[int]) -> list[int]:
+    """Open alarms that are not as they should be, in the order of their keys."""
+    alarms = (
+        Alarm.objects.open() if organization is None else Alarm.objects.for_organization(organization).open()
+    )
+    is_worked_on = Q(equipment__in=suppressed)
+    return list(
+        alarms.annotate(stands=Exists(_standing()))
+        .filter(
+            ~Q(is_active=F("stands"))
+            | Q(state=State.SHELVED, shelved_until__lte=clock.now())
+            | (Q(state__in=ANNUNCIATED) & is_worked_on)
+            | (Q(state=State.SUPPRESSED_BY_DESIGN) & ~is_worked_on)
+        )
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+@transaction.atomic
+def _follow(alarm_id: int, suppressed: set[int]) -> bool:
+    """One alarm, locked; one that somebody is handling right now is left for the next look."""
+    alarm = (
+        Alarm.objects.open()
+        .select_for_update(no_key=True, of=("self",), skip_locked=True)
+        .select_related("equipment", "failure_mode", "organization")
+        .filter(pk=alarm_id)
+        .first()
+    )
+    if alarm is None:
+        return False
+    is_suppressed = alarm.equipment_id in suppressed
+    events = list(_events(alarm, is_suppressed=is_suppressed))
+    for event in events:
+        # What an earlier one of them led to may leave nothing to do for the next.
+        if alarm.may(event):
+            tell_of_annunciation(alarm, move(alarm, event, is_suppressed=is_suppressed))
+    return bool(events)
+
+
+def _events(alarm: Alarm, *, is_suppressed: bool) -> list[Event]:
+    """What has happened to it since the last look. Sets what is known of its condition."""
+    events = []
+    stands = AlarmCause.objects.filter(
+        alarm=alarm, anomaly__ended_at__isnull=True, anomaly__status__in=STANDING
+    ).exists()
+    if alarm.is_active and not stands:
+        alarm.is_active, alarm.returned_at = False, _ended_at(alarm)
+        events.append(Event.RETURNED)
+    elif stands and not alarm.is_active:
+        alarm.is_active, alarm.returned_at = True, None
+        events.append(Event.RAISED)
+    if alarm.state == State.SHELVED and alarm.shelved_until <= clock.now():
+        events.append(Event.UNSHELVED)
+    if alarm.state == State.SUPPRESSED_BY_DESIGN and not is_suppressed:
+        events.append(Event.UNSUPPRESSED)
+    elif alarm.state in ANNUNCIATED and is_suppressed:
+        events.append(Event.SUPPRESSED)
+    return events
+
+
+def _ended_at(alarm: Alarm) -> datetime:
+    """When the last anomaly behind it ended; now, where none ended but is not believed any more."""
+    last = AlarmCause.objects.filter(alarm=alarm).aggregate(at=Max("anomaly__ended_at"))["at"]
+    return last or clock.now()
+
+
+def _end_floods(organization: Organization | None) -> int:
+    floods = AlarmFlood.objects.filter(ended_at__isnull=True).select_related("organization")
+    if organization is not None:
+        floods = floods.for_organization(organization)
+    return sum(_end_flood(flood) for flood in floods)
+
+
+@transaction.atomic
+def _end_flood(flood: AlarmFlood) -> bool:
+    organization = flood.organization
+    recent = annunciations(organization).count()
+    if not ends_flood(recent, flood_from=policy_of(organization).flood_from):
+        return False
+    locked = (
+        AlarmFlood.objects.select_for_update(no_key=True).filter(pk=flood.pk, ended_at__isnull=True).first()
+    )
+    if locked is None:
+        return False
+    locked.ended_at = max(clock.now(), locked.began_at)
+    locked.alarms = _annunciated_during(locked)
+    locked.save()
+    locked.organization = organization
+    tell_that_flood_is_over(locked)
+    return True
+
+
+def _annunciated_during(flood: AlarmFlood) -> int:
+    """With those of the ten minutes that made it one."""
+    return (
+        flood.alarms
+        + Alarm.objects.for_organization(flood.organization)
+        .filter(
+            entries__is_annunciation=True, entries__at__gt=flood.began_at, entries__at__lte=flood.ended_at
+        )
+        .count()
+    )

@@ -1,0 +1,1 @@
+"""Pages of sensors for people at work: alarms, and plots for BokehJS."""

@@ -1,0 +1,320 @@
+"""What happens to alarms by itself: work on a machine, escalation, floods, and what other steps left behind."""
+
+from datetime import timedelta
+
+import pytest
+
+from equipment.models import Equipment, State, Verdict
+from maintenance.services.completing import Finding, complete_task
+from maintenance.services.tasks import Actor, cancel_task, hold_task, start_task
+from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, AlarmSuppression, Anomaly
+from sensors.services.alarms.escalating import escalate_alarms
+from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
+from sensors.services.alarms.raising import raise_alarm
+from sensors.services.alarms.watching import watch_alarms
+from smartmaint import clock
+from smartmaint.accounts.models import Role
+from smartmaint.accounts.services import add_member
+from smartmaint.notifications.models import Notification
+from smartmaint.notifications.services.preferences import set_preference
+from tests.alarms import end, end_all, journal, notice, raised
+from tests.plants import make_limit, make_plant, make_sensor, make_task
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def plant(organization):
+    return make_plant(organization)
+
+
+@pytest.fixture
+def chief(manager) -> Actor:
+    return Actor(user=manager, is_manager=True)
+
+
+def hear_all(organization, *people) -> None:
+    for user in people:
+        set_preference(
+            user=user,
+            organization=organization,
+            severities=["critical", "major", "minor", "warning"],
+            by_email=False,
+        )
+
+
+def now(alarm: Alarm) -> Alarm:
+    return Alarm.objects.get(pk=alarm.pk)
+
+
+def told(user) -> list[str]:
+    return list(Notification.objects.filter(recipient=user).order_by("id").values_list("subject", flat=True))
+
+
+class TestWorkOnTheMachine:
+    def test_its_alarms_give_way_and_come_back(self, plant, manager, chief):
+        alarm = raised(plant)
+        task = start_task(task=make_task(plant, manager), actor=chief)
+        watch_alarms()
+        assert now(alarm).state == "suppressed_by_design"
+        assert str(task) in AlarmSuppression.objects.get().reason
+        hold_task(task=task, actor=chief, reason="Waits for a bearing")
+        watch_alarms()
+        assert now(alarm).state == "unacknowledged"
+
+    def test_what_is_noticed_meanwhile_calls_nobody(self, plant, manager, chief):
+        start_task(task=make_task(plant, manager), actor=chief)
+        alarm = raised(plant)
+        assert (alarm.state, alarm.annunciated_at) == ("suppressed_by_design", None)
+        assert not Notification.objects.exists()
+
+    def test_a_repair_ends_it(self, plant, manager, chief):
+        alarm = raised(plant)
+        task = start_task(task=make_task(plant, manager), actor=chief)
+        watch_alarms()
+        complete_task(task=task, actor=chief, finding=Finding(Verdict.EARLY, failure_mode=plant.failure_mode))
+        watch_alarms()
+        assert now(alarm).state == "normal"
+        assert journal(alarm) == [
+            ("raised", "unacknowledged"),
+            ("suppressed", "suppressed_by_design"),
+            ("returned", "suppressed_by_design"),
+            ("unsuppressed", "normal"),
+        ]
+
+    def test_work_that_is_cancelled_suppresses_nothing_any_more(self, plant, manager, chief):
+        alarm = raised(plant)
+        task = start_task(task=make_task(plant, manager), actor=chief)
+        watch_alarms()
+        cancel_task(task=task, user=manager, reason="Wrong machine")
+        watch_alarms()
+        assert now(alarm).state == "unacknowledged"
+
+    def test_another_task_on_it_goes_on_suppressing(self, plant, manager, chief):
+        alarm = raised(plant)
+        first, second = (start_task(task=make_task(plant, manager), actor=chief) for _ in range(2))
+        cancel_task(task=first, user=manager, reason="Done by the other")
+        watch_alarms()
+        assert now(alarm).state == "suppressed_by_design"
+        cancel_task(task=second, user=manager, reason="Done")
+        watch_alarms()
+        assert now(alarm).state == "unacknowledged"
+
+    def test_the_state_of_a_machine_above_suppresses_too(self, plant):
+        alarm = raised(plant)
+        above = Equipment.objects.create(
+            organization=plant.organization,
+            site=plant.site,
+            tag="HALL",
+            name="Hall",
+            equipment_class=plant.machine.equipment_class,
+            state=State.MAINTENANCE,
+        )
+        plant.machine.parent = above
+        plant.machine.save()
+        watch_alarms()
+        assert now(alarm).state == "suppressed_by_design"
+        Equipment.objects.filter(pk=above.pk).update(state=State.OPERATING)
+        watch_alarms()
+        assert now(alarm).state == "unacknowledged"
+
+    def test_another_machine_is_not_concerned(self, plant, manager, chief):
+        alarm = raised(plant)
+        other = make_plant(plant.organization, name="pump-8")
+        start_task(task=make_task(other, manager), actor=chief)
+        watch_alarms()
+        assert now(alarm).state == "unacknowledged"
+
+    def test_what_is_shelved_stays_shelved(self, plant, manager, chief):
+        alarm = raised(plant)
+        shelve_alarm(alarm=alarm, by=manager, hours=1)
+        start_task(task=make_task(plant, manager), actor=chief)
+        watch_alarms()
+        assert now(alarm).state == "shelved"
+
+
+class TestFollowingTheCondition:
+    def test_it_stands_until_the_last_anomaly_behind_it_has_ended(self, plant):
+        alarm, second = raised(plant), make_sensor(plant.machine, "pump-7/nde")
+        other = notice(second, limit=make_limit(second, value=7.0, failure_mode=plant.failure_mode))
+        raise_alarm(anomaly=other)
+        end(other)
+        watch_alarms()
+        assert now(alarm).is_active
+        last = clock.now()
+        end_all(alarm)
+        watch_alarms()
+        assert not now(alarm).is_active
+        assert now(alarm).returned_at >= last
+
+    def test_being_judged_anew_does_not_end_it(self, plant):
+        alarm = raised(plant)
+        Anomaly.objects.update(status="detected", confidence=None, validated_at=None)
+        watch_alarms()
+        assert now(alarm).is_active
+
+    def test_what_is_no_longer_believed_ends_it(self, plant):
+        alarm = raised(plant)
+        Anomaly.objects.update(status="suspected_false")
+        watch_alarms()
+        assert now(alarm).state == "returned_unacknowledged"
+
+    def test_an_anomaly_that_was_opened_again_is_the_alarm_again(self, plant):
+        alarm = raised(plant)
+        end_all(alarm)
+        watch_alarms()
+        Anomaly.objects.update(ended_at=None)
+        watch_alarms()
+        assert now(alarm).state == "unacknowledged"
+
+    def test_credible_anomalies_of_before_an_update_become_alarms(self, plant):
+        notice(plant.sensor, limit=plant.limit)
+        notice(plant.sensor, direction="low", status="needs_a_look")
+        watch_alarms()
+        watch_alarms()
+        assert Alarm.objects.get().state == "unacknowledged"
+
+    def test_one_organisation_alone(self, plant, other_organization):
+        alarm = raised(plant)
+        end_all(alarm)
+        watch_alarms(other_organization)
+        assert now(alarm).is_active
+        watch_alarms(plant.organization)
+        assert not now(alarm).is_active
+
+    def test_a_look_that_finds_nothing_writes_nothing(self, plant, django_assert_max_num_queries):
+        raised(plant)
+        entries = AlarmEntry.objects.count()
+        with django_assert_max_num_queries(4):
+            assert watch_alarms().settled == 0
+        assert AlarmEntry.objects.count() == entries
+
+
+class TestEscalation:
+    def test_the_next_role_is_told_and_then_the_next(self, plant, manager, admin_user_of_org):
+        hear_all(plant.organization, manager, admin_user_of_org)
+        AlarmPolicy.objects.update(escalate_minor_min=30)
+        alarm, begin = raised(plant), clock.now()
+        for minutes, to_manager, to_admin in [(29, 0, 0), (31, 1, 0), (59, 1, 0), (61, 1, 1), (600, 1, 1)]:
+            with clock.frozen(begin + minutes * MINUTE):
+                escalate_alarms()
+            assert (len(told(manager)), len(told(admin_user_of_org))) == (to_manager, to_admin), minutes
+        assert told(manager) == ["Nobody acknowledged: PUMP-7 Pump pump-7: Vibration"]
+        assert [entry.comment for entry in alarm.entries.filter(kind="escalated")] == [
+            "to the managers",
+            "to the admins",
+        ]
+
+    def test_a_role_without_people_is_passed_over(self, plant, admin_user_of_org):
+        hear_all(plant.organization, admin_user_of_org)
+        AlarmPolicy.objects.update(escalate_minor_min=30)
+        alarm = raised(plant)
+        with clock.frozen(clock.now() + 31 * MINUTE):
+            escalate_alarms()
+        assert len(told(admin_user_of_org)) == 1
+        assert now(alarm).escalations == 2
+
+    def test_where_there_is_nobody_else_that_is_written_down_once(self, plant):
+        AlarmPolicy.objects.update(escalate_minor_min=30)
+        alarm = raised(plant)
+        for minutes in (31, 62):
+            with clock.frozen(clock.now() + minutes * MINUTE):
+                escalate_alarms()
+        assert [entry.comment for entry in alarm.entries.filter(kind="escalated")] == [
+            "there is nobody else to tell"
+        ]
+
+    def test_what_is_acknowledged_goes_to_nobody(self, plant, manager):
+        hear_all(plant.organization, manager)
+        AlarmPolicy.objects.update(escalate_minor_min=30)
+        acknowledge_alarm(alarm=raised(plant), by=plant.technician.user)
+        with clock.frozen(clock.now() + 300 * MINUTE):
+            escalate_alarms()
+        assert told(manager) == []
+
+    def test_a_severity_without_a_time_never_escalates(self, plant, manager):
+        hear_all(plant.organization, manager)
+        raised(plant)
+        with clock.frozen(clock.now() + timedelta(days=30)):
+            escalate_alarms()
+        assert told(manager) == []
+
+    def test_many_at_once_are_one_message(self, plant, manager):
+        hear_all(plant.organization, manager)
+        AlarmPolicy.objects.update(escalate_minor_min=30)
+        for number in range(4):
+            raised(make_plant(plant.organization, name=f"fan-{number}"))
+        with clock.frozen(clock.now() + 31 * MINUTE):
+            escalate_alarms()
+        assert told(manager) == ["Nobody acknowledged 4 alarms"]
+
+
+class TestFlood:
+    @pytest.fixture
+    def flood(self, plant, technician_user):
+        """Twelve alarms within a minute, of machines that all call."""
+        hear_all(plant.organization, technician_user)
+        for number in range(12):
+            raised(make_plant(plant.organization, name=f"fan-{number}"))
+        return technician_user
+
+    def test_ten_are_told_one_by_one_and_then_one_message_tells_of_all(self, flood):
+        subjects = told(flood)
+        assert len(subjects) == 11
+        assert subjects[-1] == "Flood of alarms: 11 in ten minutes"
+        assert AlarmFlood.objects.get().ended_at is None
+
+    def test_it_ends_when_it_is_calm_and_says_what_is_left(self, flood, organization):
+        with clock.frozen(clock.now() + 5 * MINUTE):
+            watch_alarms()
+        assert AlarmFlood.objects.get().ended_at is None
+        with clock.frozen(clock.now() + 11 * MINUTE):
+            watch_alarms()
+            watch_alarms()
+        assert AlarmFlood.objects.get().alarms == 12
+        assert told(flood)[-1] == ("The flood of alarms is over: 12 came, 12 wait to be acknowledged")
+        assert len(told(flood)) == 12
+
+    def test_afterwards_each_is_told_again(self, flood, organization):
+        with clock.frozen(clock.now() + 11 * MINUTE):
+            watch_alarms()
+            raised(make_plant(organization, name="fan-99"))
+        assert told(flood)[-1] == "FAN-99 Pump fan-99: Vibration"
+
+    def test_another_organisation_is_not_flooded(self, flood, other_organization):
+        other = make_plant(other_organization, name="crusher")
+        hear_all(other_organization, other.technician.user)
+        raised(other)
+        assert told(other.technician.user) == ["CRUSHER Pump crusher: Vibration"]
+
+    def test_nothing_escalates_one_by_one_meanwhile(self, flood, manager, organization):
+        hear_all(organization, manager)
+        AlarmPolicy.objects.update(escalate_minor_min=1)
+        with clock.frozen(clock.now() + 5 * MINUTE):
+            escalate_alarms()
+        assert told(manager) == []
+
+
+def test_an_alarm_that_comes_and_goes_is_told_once_an_hour(plant):
+    technician = plant.technician.user
+    hear_all(plant.organization, technician)
+    begin = clock.now()
+    for minute in (0, 10, 20, 75):
+        with clock.frozen(begin + minute * MINUTE):
+            alarm = raised(plant)
+            acknowledge_alarm(alarm=alarm, by=technician)
+            end_all(alarm)
+            watch_alarms()
+            assert now(alarm).state == "normal"
+    assert len(told(technician)) == 2
+
+
+def test_a_viewer_is_never_called(plant, organization):
+    viewer = add_member(
+        organization=organization, role=Role.VIEWER, username="v", password="a long pass phrase"
+    )
+    hear_all(organization, viewer.user)
+    raised(plant)
+    assert told(viewer.user) == []
