@@ -9,7 +9,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 
-from sensors.api.ingest import ERRORS_SHOWN, IngestView, RowError, is_true
+from sensors.api.ingest import IngestView, is_true
+from sensors.api.receipts import ERRORS_SHOWN, RowError
 from sensors.api.request_body import RefusedRequest
 from sensors.ingest import events
 from sensors.ingest.events import ParsedEvents

@@ -7,7 +7,7 @@ from django.db.models import Q
 from smartmaint import clock
 from smartmaint.accounts.models import User
 from smartmaint.accounts.scoping import OrganizationOwned, ScopedQuerySet
-from smartmaint.work import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
 
 
 class Severity(models.TextChoices):

@@ -11,7 +11,7 @@ from smartmaint.notifications.agents import deliver_notifications
 from smartmaint.notifications.models import Notification, Severity
 from smartmaint.notifications.services.preferences import set_preference
 from smartmaint.notifications.services.telling import notify
-from smartmaint.work import MAX_ATTEMPTS
+from smartmaint.queues import MAX_ATTEMPTS
 
 pytestmark = pytest.mark.django_db
 
