@@ -7,11 +7,16 @@ from equipment.signals import failure_recorded, failure_withdrawn
 from predictions.services.requesting import request_prediction
 from predictions.services.scoring import rescore_for_failure
 from sensors.models import Anomaly
-from sensors.signals import anomaly_validated
+from sensors.signals import anomaly_ended, anomaly_validated
 
 
 @receiver(anomaly_validated)
 def on_anomaly_validated(sender: object, *, anomaly: Anomaly, **kwargs: object) -> None:
+    request_prediction(anomaly=anomaly)
+
+
+@receiver(anomaly_ended)
+def on_anomaly_ended(sender: object, *, anomaly: Anomaly, **kwargs: object) -> None:
     request_prediction(anomaly=anomaly)
 
 

@@ -8,5 +8,8 @@ readings_ingested = Signal()
 anomaly_detected = Signal()
 """An excursion began: anomaly (Anomaly)."""
 
+anomaly_ended = Signal()
+"""The readings of an excursion that had been kept before are normal again: anomaly (Anomaly)."""
+
 anomaly_validated = Signal()
 """An anomaly was judged, by the agent or by a person: anomaly (Anomaly)."""

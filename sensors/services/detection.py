@@ -24,7 +24,7 @@ from sensors.detection.excursions import Excursion
 from sensors.detection.limits import Level, LimitSpec
 from sensors.models import Anomaly, AnomalyStatus, DetectorState, ReadingBatch, Sensor
 from sensors.models.ingest import LONGEST_LOOK_BACK_DAYS
-from sensors.signals import anomaly_detected
+from sensors.signals import anomaly_detected, anomaly_ended
 from sensors.storage import APART_US
 from smartmaint import clock
 
@@ -391,6 +391,8 @@ def _update_anomaly(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> N
         changed += JUDGEMENT + QUEUE
     _describe(anomaly, sensor, excursion)
     anomaly.save(update_fields=changed)
+    if anomaly.ended_at is not None:
+        anomaly_ended.send(sender=Anomaly, anomaly=anomaly)
 
 
 def _describe(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> None:

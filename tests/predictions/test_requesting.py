@@ -3,6 +3,7 @@
 import threading
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from django.db import connection, transaction
 
@@ -12,7 +13,7 @@ from predictions.services import requesting
 from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.requesting import request_due_predictions, request_prediction_by_person
 from sensors.agents import detect_anomalies, validate_anomalies
-from sensors.models import Anomaly, Level, Limit
+from sensors.models import Anomaly, AnomalyStatus, Level, Limit, ReadingBatch
 from smartmaint import clock
 from smartmaint.work import run_pending
 from tests.plants import foretell, make_limit, make_plant, post
@@ -165,3 +166,76 @@ def test_two_who_ask_at_once_share_one_prediction(plant):
         assert len(asked) == 1  # the other waits for what is not committed yet
     other.join()
     assert [prediction.pk for prediction in asked] == [Prediction.objects.get().pk] * 2
+
+
+def watch(plant, values: list[float]) -> None:
+    post(plant.sensor, values)
+    detect_anomalies()
+    validate_anomalies()
+    make_predictions()
+
+
+def test_the_end_of_a_credible_anomaly_asks_again_so_that_the_last_word_is_of_now(plant):
+    now = clock.now()
+    with clock.frozen(now):
+        watch(plant, [2.0, 7.9])
+    anomaly = Anomaly.objects.get()
+    assert Prediction.objects.get().is_already_beyond
+    with clock.frozen(now + timedelta(minutes=5)):
+        watch(plant, [2.0])
+    anomaly.refresh_from_db()
+    assert anomaly.ended_at is not None
+    last = Prediction.objects.latest("id")
+    assert (last.trigger, last.anomaly) == (Trigger.ANOMALY, anomaly)
+    assert not last.is_already_beyond
+    with clock.frozen(now + timedelta(minutes=10)):
+        watch(plant, [2.1])
+    assert Prediction.objects.count() == 2  # what is over ends once
+
+
+def test_the_end_of_one_that_nobody_believes_asks_for_nothing(plant):
+    now = clock.now()
+    with clock.frozen(now):
+        post(plant.sensor, [2.0, 7.9])
+        detect_anomalies()
+    Anomaly.objects.update(
+        status=AnomalyStatus.SUSPECTED_FALSE, validated_at=now, confidence=0.1, due_at=None
+    )
+    with clock.frozen(now + timedelta(minutes=5)):
+        watch(plant, [2.0])
+    assert Anomaly.objects.get().ended_at is not None
+    assert not Prediction.objects.exists()
+
+
+def test_a_forecast_made_while_an_anomaly_goes_on_is_not_called_certain(plant):
+    now = clock.now()
+    calm = np.random.default_rng(1).normal(2.0, 0.05, 100 * 24)
+    post(plant.sensor, list(calm), interval=timedelta(hours=1), historical=True)
+    detect_anomalies()
+    usual = {
+        "organization": plant.organization,
+        "sensor": plant.sensor,
+        "batch": ReadingBatch.objects.latest("id"),
+        "kind": Anomaly.Kind.PROFILE,
+        "direction": "high",
+        "started_at": now - timedelta(hours=3),
+        "peak_at": now,
+        "peak_value": 5.0,
+        "expected_value": 2.0,
+        "score": 0.9,
+        "detector_version": "1",
+        "status": AnomalyStatus.CREDIBLE,
+        "confidence": 0.9,
+        "validated_at": now,
+    }
+    anomaly = Anomaly.objects.create(**usual)
+    request_prediction_by_person(sensor=plant.sensor)
+    make_predictions()
+    said = Prediction.objects.latest("id").explanation
+    assert (said["certainty"], said["excursion"]) == ("low", True)
+    assert "An anomaly has been going on for 3 hours" in said["words"]
+    Anomaly.objects.filter(pk=anomaly.pk).update(ended_at=now - timedelta(hours=1))
+    request_prediction_by_person(sensor=plant.sensor)
+    make_predictions()
+    said = Prediction.objects.latest("id").explanation
+    assert (said["certainty"], said["excursion"]) == ("good", False)
