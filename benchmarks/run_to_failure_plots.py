@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.run_to_failure_told import Told
+from predictions.forecasting.result import HORIZON_DAYS
 
 # Letters as letters, not as curves: a third of the size.
 mpl.rcParams["svg.fonttype"] = "none"
@@ -22,14 +23,14 @@ def draw_bearings(told: Sequence[Told], tolerance_days: float, path: Path) -> No
     for place, one in enumerate(ended):
         panel = figure.add_subplot(rows, 2, place + 1)
         left = one.true_days
-        horizon = 1.2 * float(left.max())
+        horizon = float(HORIZON_DAYS)
         low, high = (np.nan_to_num(row, nan=horizon) for row in (one.days[0], one.days[2]))
         panel.vlines(
             left[one.was_possible], low[one.was_possible], high[one.was_possible], FORETOLD, alpha=0.35
         )
         panel.plot(left, one.days[1], "o", color=FORETOLD, markersize=3)
         _draw_truth(panel, float(left.max()), tolerance_days)
-        panel.set(title=f"{one.life.name}, {one.life.limit.value:.3f}", ylim=(0, horizon))
+        panel.set(title=f"{one.life.name}, {one.life.limit.value:.3f}", ylim=(0, horizon + 2))
         panel.set(xlabel="days that were left", ylabel="days foretold")
     figure.savefig(path)
 
