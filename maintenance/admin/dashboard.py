@@ -8,6 +8,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 
+from maintenance.health import least_healthy
 from maintenance.machines import worst_machines
 from maintenance.models import MaintenanceLog, MaintenanceTask, Proposal
 from maintenance.wording import distance_in_words
@@ -22,6 +23,8 @@ WEEK = timedelta(days=7)
 LISTED = 5
 MACHINES_AT_RISK = 10
 ENOUGH_SCORES = 5
+# The colours of the dashboard are those of risks.
+RISK_OF_HEALTH = {"good": "low", "medium": "medium", "high": "medium", "critical": "high", "unknown": "low"}
 RIGHT = (Outcome.TRUE_POSITIVE, Outcome.TRUE_NEGATIVE)
 WRONG = (Outcome.FALSE_POSITIVE, Outcome.FALSE_NEGATIVE)
 
@@ -46,6 +49,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "waiting": _waiting(organization),
         "machines_at_risk": _machines_at_risk(organization),
+        "least_healthy": _least_healthy(organization),
         "steps": _steps(organization),
         "accuracy": _accuracy(organization),
     }
@@ -123,6 +127,19 @@ def _machines_at_risk(organization: Organization) -> list[dict[str, Any]]:
             "link": reverse("admin:predictions_prediction_change", args=[prediction.pk]),
         }
         for prediction in worst_machines(organization, at_least=0)[:MACHINES_AT_RISK]
+    ]
+
+
+def _least_healthy(organization: Organization) -> list[dict[str, Any]]:
+    return [
+        {
+            "machine": machine,
+            "score": score,
+            "level": RISK_OF_HEALTH[level],
+            "words": words,
+            "link": reverse("machine", args=[machine.pk]),
+        }
+        for machine, score, level, words in least_healthy(organization, most=LISTED)
     ]
 
 
