@@ -15,7 +15,7 @@ from maintenance.wording import distance_in_words
 from predictions.models import Outcome, Prediction, PredictionOutcome
 from predictions.risk import percent, risk_level
 from predictions.services.scoring import missed_failures
-from sensors.models import Anomaly, AnomalyStatus, ReadingBatch
+from sensors.models import Alarm, Anomaly, AnomalyStatus, ReadingBatch
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
 
@@ -59,7 +59,19 @@ def _waiting(organization: Organization) -> list[Waiting]:
     tasks = MaintenanceTask.objects.for_organization(organization).select_related("equipment")
     anomalies = Anomaly.objects.for_organization(organization).select_related("sensor__equipment")
     task_list = reverse("admin:maintenance_maintenancetask_changelist")
+    alarms = Alarm.objects.for_organization(organization).unanswered().worst_first()
     return [
+        _listed(
+            "Alarms to acknowledge",
+            "No alarm waits for anybody.",
+            alarms.select_related("equipment", "failure_mode"),
+            reverse("admin:sensors_alarm_changelist") + "?show=unanswered",
+            lambda alarm: (
+                str(alarm),
+                f"{alarm.get_severity_display()}, {distance_in_words(alarm.raised_at)}",
+                alarm.get_absolute_url(),
+            ),
+        ),
         _waiting_tasks(
             "Tasks to approve",
             "Nothing waits for your approval.",
