@@ -16,15 +16,25 @@ from equipment.models import (
     EquipmentClass,
     Failure,
     FailureMode,
+    HealthPart,
     KeyRestriction,
     Site,
     State,
 )
 from equipment.services import record_failure, withdraw_failure
+from equipment.services.health import weigh_again
+from equipment.weighing import level_of
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin, ScopedModelAdmin, ScopedTabularInline
 
 CRITICALITY_BADGES = {Criticality.A: "danger", Criticality.B: "warning", Criticality.C: "info"}
+HEALTH_BADGES = {
+    "good": "success",
+    "medium": "warning",
+    "high": "warning",
+    "critical": "danger",
+    "unknown": "info",
+}
 STATE_BADGES = {State.OPERATING: "success", State.DOWN: "danger", State.MAINTENANCE: "warning"}
 
 
@@ -58,9 +68,22 @@ class FailureModeInline(ScopedTabularInline):
 
 @admin.register(EquipmentClass)
 class EquipmentClassAdmin(ScopedModelAdmin):
-    list_display = ["name", "code", "machines"]
+    list_display = ["name", "code", "machines", "weights"]
     search_fields = ["name", "code"]
     inlines = [FailureModeInline]
+    fieldsets = [
+        (None, {"fields": [("name", "code")]}),
+        (
+            "What a machine's health is weighed from",
+            {
+                "fields": [
+                    ("weight_condition", "weight_alarms"),
+                    ("weight_forecast", "weight_maintenance"),
+                ],
+                "description": "Weights need not add up to 100; 0 leaves a part out.",
+            },
+        ),
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EquipmentClass]:
         return super().get_queryset(request).annotate(machine_count=Count("equipment"))
@@ -68,6 +91,17 @@ class EquipmentClassAdmin(ScopedModelAdmin):
     @admin.display(description="machines", ordering="machine_count")
     def machines(self, equipment_class: EquipmentClass) -> int:
         return equipment_class.machine_count
+
+    @admin.display(description="weights of health")
+    def weights(self, equipment_class: EquipmentClass) -> str:
+        return ", ".join(f"{part} {weight}" for part, weight in equipment_class.health_weights.items())
+
+    def save_model(
+        self, request: HttpRequest, obj: EquipmentClass, form: BaseModelForm, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if change and any(name.startswith("weight_") for name in form.changed_data):
+            weigh_again(obj)
 
 
 @admin.register(FailureMode)
@@ -79,6 +113,20 @@ class FailureModeAdmin(ScopedModelAdmin):
     search_fields = ["name", "code", "description", "equipment_class__name"]
 
 
+class HealthPartInline(ScopedTabularInline):
+    """What each app says of a machine's health."""
+
+    model = HealthPart
+    add_role = change_role = delete_role = None
+    verbose_name_plural = "health"
+    fields = ["part", "rounded", "reason", "reported_at"]
+    readonly_fields = ["rounded"]
+
+    @admin.display(description="0 to 100")
+    def rounded(self, part: HealthPart) -> str:
+        return "nothing to say" if part.score is None else f"{part.score:.0f}"
+
+
 @admin.register(Equipment)
 class EquipmentAdmin(ScopedHistoryAdmin):
     list_display = [
@@ -88,6 +136,7 @@ class EquipmentAdmin(ScopedHistoryAdmin):
         "equipment_class",
         "criticality_badge",
         "state_badge",
+        "health_badge",
         "parent",
     ]
     list_display_links = ["tag", "name"]
@@ -98,7 +147,8 @@ class EquipmentAdmin(ScopedHistoryAdmin):
         ("state", ChoicesDropdownFilter),
     ]
     list_filter_submit = True
-    list_select_related = ["site", "equipment_class", "parent", "organization"]
+    list_select_related = ["site", "equipment_class", "parent", "organization", "health"]
+    inlines = [HealthPartInline]
     search_fields = ["tag", "name", "manufacturer", "model", "serial_number"]
     autocomplete_fields = ["parent"]
     fieldsets = [
@@ -115,6 +165,14 @@ class EquipmentAdmin(ScopedHistoryAdmin):
     @display(description="state", ordering="state", label=STATE_BADGES)
     def state_badge(self, machine: Equipment) -> tuple[str, str]:
         return machine.state, machine.get_state_display()
+
+    @display(description="health", ordering="health__score", label=HEALTH_BADGES)
+    def health_badge(self, machine: Equipment) -> tuple[str, str]:
+        score = machine.health.score if hasattr(machine, "health") else None
+        return level_of(score), "not enough data" if score is None else f"{score:.0f}"
+
+    def get_inlines(self, request: HttpRequest, obj: Equipment | None) -> list[Any]:
+        return super().get_inlines(request, obj) if obj else []
 
     @action(description="Its story", url_path="story", permissions=["view"], icon="history_edu")
     def open_story(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -5,14 +5,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Subquery
+from django.db.models import Count, Max, Prefetch
 
 from equipment.models import Equipment, Site
+from maintenance.health import health_by_machine
 from maintenance.models import MaintenanceTask
-from predictions.models import Prediction, PredictionQuerySet
-from sensors.models import Anomaly, Baseline, Limit, Sensor, SensorLatest
+from predictions.models import Prediction
+from predictions.services.newest import last_words
+from sensors.models import Anomaly, Limit, Sensor, SensorLatest
 from sensors.models.sensors import LimitQuerySet
 from smartmaint.accounts.models import Organization
+
+UNKNOWN_HEALTH = (None, "unknown")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class MachineRow:
     open_tasks: int
     newest_reading_at: datetime | None
     worst: Prediction | None
+    health: int | None
+    health_level: str
 
 
 def tree_rows(organization: Organization, *, site: Site | None = None, search: str = "") -> list[TreeRow]:
@@ -96,6 +102,7 @@ def machine_rows(nodes: Sequence[TreeRow]) -> list[MachineRow]:
     worst: dict[int, Prediction] = {}
     for prediction in newest_predictions(Limit.objects.filter(sensor__equipment__in=keys)):
         worst.setdefault(prediction.sensor.equipment_id, prediction)
+    health = health_by_machine(keys)
     return [
         MachineRow(
             node=node,
@@ -103,6 +110,8 @@ def machine_rows(nodes: Sequence[TreeRow]) -> list[MachineRow]:
             open_tasks=open_tasks.get(node.machine.pk, 0),
             newest_reading_at=newest.get(node.machine.pk),
             worst=worst.get(node.machine.pk),
+            health=health.get(node.machine.pk, UNKNOWN_HEALTH)[0],
+            health_level=health.get(node.machine.pk, UNKNOWN_HEALTH)[1],
         )
         for node in nodes
     ]
@@ -111,23 +120,12 @@ def machine_rows(nodes: Sequence[TreeRow]) -> list[MachineRow]:
 def newest_predictions(limits: LimitQuerySet, *, at_least: float = 0.0) -> list[Prediction]:
     """The last word on each of these limits whose risk within 30 days is `at_least` that, the greatest first."""
     return list(
-        _last_words(limits)
+        last_words(limits)
         .filter(p_30d__gte=at_least)
         .select_related("sensor__equipment__site", "limit__failure_mode", "limit__sensor")
         .defer("path", "settings", "input_quality")
         .order_by("-is_already_beyond", "-p_30d", "-p_90d", "pk")
     )
-
-
-def _last_words(limits: LimitQuerySet) -> PredictionQuerySet:
-    """The newest prediction of each of these limits.
-
-    A repair makes older words void, and so does a newer answer that no prediction is possible.
-    """
-    of_limit = Prediction.objects.settled().filter(limit=OuterRef("pk")).order_by("-made_at", "-id")
-    newest = limits.active().annotate(newest=Subquery(of_limit.values("pk")[:1])).values("newest")
-    repaired_since = Baseline.objects.filter(sensor=OuterRef("sensor"), started_at__gt=OuterRef("cutoff_at"))
-    return Prediction.objects.made().filter(pk__in=newest).exclude(Exists(repaired_since))
 
 
 def worst_machines(organization: Organization, *, at_least: float) -> list[Prediction]:
@@ -140,7 +138,7 @@ def worst_machines(organization: Organization, *, at_least: float) -> list[Predi
 
 def count_worst_machines(organization: Organization, *, at_least: float) -> int:
     """How many `worst_machines` there are, without reading them."""
-    words = _last_words(Limit.objects.for_organization(organization)).filter(p_30d__gte=at_least)
+    words = last_words(Limit.objects.for_organization(organization)).filter(p_30d__gte=at_least)
     return words.aggregate(machines=Count("sensor__equipment", distinct=True))["machines"]
 
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from predictions.models import Prediction, PredictionOutcome, Trigger
+from predictions.services import health
 from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.requesting import request_due_predictions
 from predictions.services.scoring import compute_score, request_scores_of_past_horizons, score_prediction
@@ -64,6 +65,12 @@ def _make(which: Q, *, together: int, budget_seconds: float) -> Tally:
 def request_predictions() -> Tally:
     """Ask for the predictions that are due by their period."""
     return Tally(settled=request_due_predictions())
+
+
+@agent(every=60, at_once=1)
+def report_forecasts() -> Tally:
+    """Tell of each machine's health what is foretold."""
+    return health.report_forecasts()
 
 
 @agent(every=5)

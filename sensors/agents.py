@@ -7,7 +7,7 @@ from django.db.models import Min, Q
 
 from sensors import storage
 from sensors.models import Anomaly, ReadingBatch
-from sensors.services import retention
+from sensors.services import condition, retention
 from sensors.services.alarms import escalating, watching
 from sensors.services.detection import detect_in_batches, keep_detections
 from sensors.services.judgement import judge_anomaly, validate_anomaly
@@ -68,6 +68,12 @@ def watch_alarms() -> Tally:
 def escalate_alarms() -> Tally:
     """Tell the next role of alarms that nobody acknowledged in time."""
     return escalating.escalate_alarms()
+
+
+@agent(every=30, at_once=1)
+def report_condition() -> Tally:
+    """Tell of each machine's health what sensors and alarms know."""
+    return condition.report_condition()
 
 
 @agent(every=3600)

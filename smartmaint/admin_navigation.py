@@ -22,7 +22,7 @@ def icon(request: HttpRequest) -> str:
 
 def sidebar(request: HttpRequest) -> list[Item]:
     """The groups of links, without what this person may not open."""
-    groups = [_overview(), _maintenance(), _predictions(request), _sensors(), _plant()]
+    groups = [_overview(), _maintenance(), _predictions(request), _sensors(request), _plant()]
     if request.user.is_superuser or allows(request, Role.MANAGER):
         groups.append(_organisation(request))
     if request.user.is_superuser:
@@ -67,11 +67,19 @@ def _predictions(request: HttpRequest) -> Item:
     )
 
 
-def _sensors() -> Item:
+def _sensors(request: HttpRequest) -> Item:
+    alarms, figures = reverse("admin:sensors_alarm_changelist"), reverse("admin:sensors_alarm_figures")
+    is_about_alarms = request.path.startswith(alarms) and request.path != figures
     return _group(
         "Sensors",
+        # The address of the other page begins with that of this one.
         _list("Alarms", "notifications_active", "sensors_alarm", "?show=open")
-        | {"badge": "sensors.context_processors.badge", "badge_variant": "danger"},
+        | {
+            "badge": "sensors.context_processors.badge",
+            "badge_variant": "danger",
+            "active": is_about_alarms,
+        },
+        _item("Key figures of alarms", "monitoring", figures),
         _list("Anomalies", "troubleshoot", "sensors_anomaly"),
         _list("Machine events", "electrical_services", "sensors_machineevent"),
         _list("Sensors", "sensors", "sensors_sensor"),

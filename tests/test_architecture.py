@@ -35,7 +35,9 @@ LAYERS = [
     {"agents", "receivers", "views", "api", "admin", "forms", "urls", "management", "scoped_admin"},
 ]
 PURE = [
+    "equipment.weighing",
     "sensors.alarms",
+    "sensors.condition",
     "sensors.detection",
     "sensors.ingest",
     "predictions.accuracy",

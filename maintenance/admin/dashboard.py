@@ -8,13 +8,14 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 
+from maintenance.health import least_healthy
 from maintenance.machines import worst_machines
 from maintenance.models import MaintenanceLog, MaintenanceTask, Proposal
 from maintenance.wording import distance_in_words
 from predictions.models import Outcome, Prediction, PredictionOutcome
 from predictions.risk import percent, risk_level
 from predictions.services.scoring import missed_failures
-from sensors.models import Anomaly, AnomalyStatus, ReadingBatch
+from sensors.models import Alarm, Anomaly, AnomalyStatus, ReadingBatch
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
 
@@ -22,6 +23,8 @@ WEEK = timedelta(days=7)
 LISTED = 5
 MACHINES_AT_RISK = 10
 ENOUGH_SCORES = 5
+# The colours of the dashboard are those of risks.
+RISK_OF_HEALTH = {"good": "low", "medium": "medium", "high": "medium", "critical": "high", "unknown": "low"}
 RIGHT = (Outcome.TRUE_POSITIVE, Outcome.TRUE_NEGATIVE)
 WRONG = (Outcome.FALSE_POSITIVE, Outcome.FALSE_NEGATIVE)
 
@@ -46,6 +49,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "waiting": _waiting(organization),
         "machines_at_risk": _machines_at_risk(organization),
+        "least_healthy": _least_healthy(organization),
         "steps": _steps(organization),
         "accuracy": _accuracy(organization),
     }
@@ -55,7 +59,19 @@ def _waiting(organization: Organization) -> list[Waiting]:
     tasks = MaintenanceTask.objects.for_organization(organization).select_related("equipment")
     anomalies = Anomaly.objects.for_organization(organization).select_related("sensor__equipment")
     task_list = reverse("admin:maintenance_maintenancetask_changelist")
+    alarms = Alarm.objects.for_organization(organization).unanswered().worst_first()
     return [
+        _listed(
+            "Alarms to acknowledge",
+            "No alarm waits for anybody.",
+            alarms.select_related("equipment", "failure_mode"),
+            reverse("admin:sensors_alarm_changelist") + "?show=unanswered",
+            lambda alarm: (
+                str(alarm),
+                f"{alarm.get_severity_display()}, {distance_in_words(alarm.raised_at)}",
+                alarm.get_absolute_url(),
+            ),
+        ),
         _waiting_tasks(
             "Tasks to approve",
             "Nothing waits for your approval.",
@@ -123,6 +139,19 @@ def _machines_at_risk(organization: Organization) -> list[dict[str, Any]]:
             "link": reverse("admin:predictions_prediction_change", args=[prediction.pk]),
         }
         for prediction in worst_machines(organization, at_least=0)[:MACHINES_AT_RISK]
+    ]
+
+
+def _least_healthy(organization: Organization) -> list[dict[str, Any]]:
+    return [
+        {
+            "machine": machine,
+            "score": score,
+            "level": RISK_OF_HEALTH[level],
+            "words": words,
+            "link": reverse("machine", args=[machine.pk]),
+        }
+        for machine, score, level, words in least_healthy(organization, most=LISTED)
     ]
 
 

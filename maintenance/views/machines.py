@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from equipment.models import Equipment, Failure, Site
+from maintenance.health import show_health
 from maintenance.machines import machine_rows, newest_predictions, sensors_of, tree_rows
 from maintenance.models import MaintenanceTask
 from maintenance.story import Place, tell_story
@@ -43,7 +44,9 @@ def machine_list(request: HttpRequest) -> HttpResponse:
 def machine(request: HttpRequest, pk: int) -> HttpResponse:
     """A machine: facts, sensors, risks, work, and its story page by page."""
     machines = Equipment.objects.for_organization(organization_of(request))
-    found = get_object_or_404(machines.select_related("site", "equipment_class", "parent"), pk=pk)
+    found = get_object_or_404(
+        machines.select_related("site", "equipment_class", "parent", "organization"), pk=pk
+    )
     days = _days(request)
     story = tell_story(found, start=Place.parse(request.GET.get("from", "")))
     context = {
@@ -65,6 +68,7 @@ def machine(request: HttpRequest, pk: int) -> HttpResponse:
         .select_related("failure_mode", "equipment"),
         "failures": Failure.objects.filter(equipment=found).select_related("failure_mode")[:FAILURES_SHOWN],
         "story": story,
+        "health": show_health(found),
     }
     return render(request, "maintenance/machine.html", context)
 

@@ -1,6 +1,7 @@
 """Alarms for managers: all of them by any filter, many handled at once, and the organisation's choices."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -8,10 +9,12 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
+from sensors.admin.alarm_figures import alarm_figures_page
 from sensors.alarms.states import Event
 from sensors.models import Alarm, AlarmEntry, AlarmPolicy, AlarmState
 from sensors.models.alarms import AlarmQuerySet
@@ -163,6 +166,10 @@ class AlarmAdmin(ReadOnlyScopedModelAdmin):
             },
         ),
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(partial(alarm_figures_page, model_admin=self))
+        return [path("figures/", page, name="sensors_alarm_figures"), *super().get_urls()]
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return list(Alarm.objects.worst_first().query.order_by)

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from predictions.services.requesting import request_due_predictions
+from sensors.models import Anomaly
 from sensors.storage import moment
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization, Role, Scope, User
@@ -18,7 +19,7 @@ from smartmaint.demo.organisations import build_organization
 from smartmaint.demo.plant import SEED
 from smartmaint.demo.removal import remove_organizations
 from smartmaint.demo.replay import Replay, do_pending_work, history_in_domain_time
-from smartmaint.demo.telling import WATCHED_DAYS, Telling
+from smartmaint.demo.telling import WATCHED_DAYS, Telling, believe
 
 OPERATOR = "operator"
 KEY = "Demo gateway"
@@ -152,3 +153,4 @@ def _watch_today(replay: Replay, on_step: OnStep) -> None:
     with clock.frozen(replay.at(-UNTIL_JUST_NOW)):
         replay.post_live(until_us=replay.us(-UNTIL_JUST_NOW), only=keys)
         do_pending_work(replay.organization)
+        believe(Anomaly.objects.to_settle().filter(sensor__key__in=keys), replay.organization)

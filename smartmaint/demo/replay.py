@@ -11,12 +11,15 @@ from django.db.models import Model, Q
 from simple_history.signals import pre_create_historical_record
 
 from maintenance.models import MaintenanceTask
+from maintenance.services.health import report_maintenance
 from maintenance.services.scheduling import plan_tasks, schedule_task
 from predictions.models import Prediction, PredictionOutcome
+from predictions.services.health import report_forecasts
 from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.scoring import compute_score, score_prediction
 from sensors.models import Anomaly, ReadingBatch
 from sensors.services.alarms.watching import watch_alarms
+from sensors.services.condition import report_condition
 from sensors.services.detection import detect_in_batches, keep_detections
 from sensors.services.ingest import ingest_readings
 from sensors.services.judgement import judge_anomaly, validate_anomaly
@@ -100,6 +103,8 @@ def do_pending_work(organization: Organization) -> None:
     run_pending(Prediction, work=forecast_pending, settle_all=enter_predictions, order_by=("id",), **own)
     run_pending(MaintenanceTask, work=plan_tasks, settle=schedule_task, **own)
     run_pending(PredictionOutcome, work=each(compute_score), settle=score_prediction, **own)
+    for report in (report_condition, report_forecasts, report_maintenance):
+        report(organization)
     run_pending(Notification, work=each(deliver), settle=record_delivery, **own)
 
 

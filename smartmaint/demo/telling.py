@@ -18,7 +18,7 @@ from sensors.services.alarms.handling import acknowledge_alarm
 from sensors.services.judgement import settle_anomaly
 from sensors.storage import microseconds
 from smartmaint import clock
-from smartmaint.accounts.models import Membership, Role
+from smartmaint.accounts.models import Membership, Organization, Role, User
 from smartmaint.demo.blueprint import Story
 from smartmaint.demo.replay import Replay, do_pending_work
 
@@ -49,7 +49,7 @@ class Telling:
         self.technician = Technician.objects.select_related("user").get(
             **own, user__username=story.technician
         )
-        self.manager = Membership.objects.filter(**own, role=Role.MANAGER).select_related("user")[0].user
+        self.manager = manager_of(replay.organization)
 
     def steps(self) -> list[Step]:
         """What happens on which day; the clock must stand there when a step is told."""
@@ -64,8 +64,7 @@ class Telling:
     def predict(self) -> None:
         """The sensor's last hours are looked at; what that comes to is decided by the agents, and booked."""
         self._arrive(watched_from_day=self.story.predicted_day - WATCHED_DAYS)
-        for anomaly in Anomaly.objects.to_settle().filter(sensor=self.sensor):
-            settle_anomaly(anomaly=anomaly, is_credible=True, user=self.manager)
+        believe(Anomaly.objects.to_settle().filter(sensor=self.sensor), self.replay.organization)
         if not self._predictions_of_now().exists():
             request_prediction_by_person(sensor=self.sensor)
         do_pending_work(self.replay.organization)
@@ -133,3 +132,14 @@ class Telling:
             downtime_minutes=round(story.downtime_h * 60),
             labour_minutes=round(story.labour_h * 60),
         )
+
+
+def manager_of(organization: Organization) -> User:
+    managers = Membership.objects.filter(organization=organization, role=Role.MANAGER)
+    return managers.select_related("user")[0].user
+
+
+def believe(anomalies: QuerySet[Anomaly], organization: Organization) -> None:
+    """The manager looks at what the agent left to people, and finds it credible."""
+    for anomaly in anomalies.filter(organization=organization):
+        settle_anomaly(anomaly=anomaly, is_credible=True, user=manager_of(organization))

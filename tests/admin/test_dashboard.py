@@ -40,7 +40,13 @@ def test_what_waits_is_counted_and_linked(manager_client, plant, proposed_task):
     waiting = {part.title: part for part in overview(manager_client)["waiting"]}
     counts = {title: part.count for title, part in waiting.items()}
     # The proposed task is overdue too: its sensor is beyond the limit now.
-    assert counts == {"Tasks to approve": 1, "Anomalies that need a look": 1, "Not booked": 1, "Overdue": 2}
+    assert counts == {
+        "Alarms to acknowledge": 1,
+        "Tasks to approve": 1,
+        "Anomalies that need a look": 1,
+        "Not booked": 1,
+        "Overdue": 2,
+    }
     assert waiting["Not booked"].rows[0][1] == "Nobody has the skill Welding."
     for part in waiting.values():
         assert manager_client.get(part.link).context["cl"].result_count == part.count
@@ -131,7 +137,7 @@ def test_an_empty_plant_is_told_in_words(manager_client):
 def test_nothing_of_another_organisation_is_counted(outsider_client, proposed_task, plant):
     post(plant.sensor, [3.0])
     context = overview(outsider_client)
-    assert [part.count for part in context["waiting"]] == [0, 0, 0, 0]
+    assert [part.count for part in context["waiting"]] == [0, 0, 0, 0, 0]
     assert context["machines_at_risk"] == []
     assert [count for _, count, _ in context["steps"]] == [0, 0, 0, 0, 0]
 

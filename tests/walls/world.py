@@ -15,13 +15,13 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from equipment.models import Equipment, KeyRestriction, Verdict
 from equipment.services import record_failure
-from maintenance.agents import schedule_tasks
+from maintenance.agents import report_maintenance, schedule_tasks
 from maintenance.models import Absence, MaintenanceTask, TaskType
 from maintenance.services.completing import Finding, complete_task, correct_log
 from maintenance.services.tasks import Actor, create_task, start_task
-from predictions.agents import make_predictions, score_predictions
+from predictions.agents import make_predictions, report_forecasts, score_predictions
 from predictions.services.requesting import request_prediction_by_person
-from sensors.agents import detect_anomalies, validate_anomalies
+from sensors.agents import detect_anomalies, report_condition, validate_anomalies
 from sensors.ingest.formats import json as json_format
 from sensors.ingest.parsed import from_columns
 from sensors.models import (
@@ -80,6 +80,8 @@ def build_world(*, name: str, first_id: int, sensor: str) -> World:
     _live_through_a_failure(plant, people, api_key)
     _set_up_a_gateway(plant, api_key)
     _tell_people(organization, people)
+    for report in (report_condition, report_forecasts, report_maintenance):
+        report()
     return World(organization, plant, people, secret, first_id)
 
 

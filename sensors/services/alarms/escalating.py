@@ -19,7 +19,7 @@ MOST = len(AUDIENCES) - 1
 
 def escalate_alarms(organization: Organization | None = None) -> Tally:
     """Tell the next role of each alarm that stands unacknowledged for longer than its severity allows."""
-    waiting: dict[int, list[int]] = defaultdict(list)
+    waiting: dict[int, list[Alarm]] = defaultdict(list)
     # While alarms come in floods nobody is told of a single one.
     in_flood = AlarmFlood.objects.filter(organization=OuterRef("organization"), ended_at__isnull=True)
     alarms = Alarm.objects.filter(
@@ -27,15 +27,20 @@ def escalate_alarms(organization: Organization | None = None) -> Tally:
     )
     if organization is not None:
         alarms = alarms.for_organization(organization)
-    for organization_id, alarm_id in alarms.order_by("organization", "pk").values_list("organization", "pk"):
-        waiting[organization_id].append(alarm_id)
+    for alarm in alarms.order_by("organization", "pk"):
+        waiting[alarm.organization_id].append(alarm)
     owners = Organization.objects.in_bulk(waiting)
-    return Tally(settled=sum(_escalate(owners[key], ids) for key, ids in waiting.items()))
+    settled = 0
+    for key, standing in waiting.items():
+        policy = policy_of(owners[key])
+        # Looked at before anything is locked: most wait for nobody, and people are at work on them.
+        if due := [alarm.pk for alarm in standing if _is_due(alarm, policy)]:
+            settled += _escalate(owners[key], due, policy)
+    return Tally(settled=settled)
 
 
 @transaction.atomic
-def _escalate(organization: Organization, alarm_ids: list[int]) -> int:
-    policy = policy_of(organization)
+def _escalate(organization: Organization, alarm_ids: list[int], policy: AlarmPolicy) -> int:
     locked = (
         Alarm.objects.filter(pk__in=alarm_ids, state=State.UNACKNOWLEDGED, escalations__lt=MOST)
         .select_for_update(no_key=True, of=("self",), skip_locked=True)

@@ -40,17 +40,45 @@ class EquipmentClass(OrganizationOwned):
 
     code = models.CharField(max_length=10)
     name = models.CharField(max_length=100)
+    weight_condition = models.PositiveSmallIntegerField(
+        "condition", default=40, help_text="Of a machine's health: what its sensors say now."
+    )
+    weight_alarms = models.PositiveSmallIntegerField("alarms", default=20, help_text="Alarms that stand.")
+    weight_forecast = models.PositiveSmallIntegerField(
+        "forecast", default=25, help_text="What is foretold for the next 30 days."
+    )
+    weight_maintenance = models.PositiveSmallIntegerField(
+        "maintenance", default=15, help_text="Work that is overdue."
+    )
 
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "equipment classes"
         constraints = [
+            models.CheckConstraint(
+                condition=Q(weight_condition__gt=0)
+                | Q(weight_alarms__gt=0)
+                | Q(weight_forecast__gt=0)
+                | Q(weight_maintenance__gt=0),
+                name="equipmentclass_weighs_something",
+                violation_error_message="At least one part of a machine's health has a weight.",
+            ),
             models.UniqueConstraint(fields=["organization", "code"], name="equipmentclass_code_once"),
             inside_organization(),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def health_weights(self) -> dict[str, int]:
+        """By part of a machine's health."""
+        return {
+            "condition": self.weight_condition,
+            "alarms": self.weight_alarms,
+            "forecast": self.weight_forecast,
+            "maintenance": self.weight_maintenance,
+        }
 
 
 class FailureModeQuerySet(ScopedQuerySet):

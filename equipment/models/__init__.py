@@ -1,0 +1,30 @@
+from equipment.models.health import Health, HealthDay, HealthPart, Part
+from equipment.models.plant import (
+    Criticality,
+    Equipment,
+    EquipmentClass,
+    EquipmentQuerySet,
+    Failure,
+    FailureMode,
+    KeyRestriction,
+    Site,
+    State,
+    Verdict,
+)
+
+__all__ = [
+    "Criticality",
+    "Equipment",
+    "EquipmentClass",
+    "EquipmentQuerySet",
+    "Failure",
+    "FailureMode",
+    "Health",
+    "HealthDay",
+    "HealthPart",
+    "KeyRestriction",
+    "Part",
+    "Site",
+    "State",
+    "Verdict",
+]
