@@ -116,7 +116,13 @@ def _weigh(machines: dict[int, Equipment]) -> None:
         rows.append(Health(**owned, score=whole.score, told_share=whole.told_share, weighed_at=now))
         day = now.astimezone(machine.organization.zone).date()
         days.append(HealthDay(**owned, day=day, score=whole.score))
-    Health.objects.bulk_update(rows, ["score", "told_share", "weighed_at"])
+    # An upsert of rows that are there: an UPDATE of many with a value each takes seconds.
+    Health.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["equipment"],
+        update_fields=["score", "told_share", "weighed_at"],
+    )
     HealthDay.objects.bulk_create(
         days, update_conflicts=True, unique_fields=["equipment", "day"], update_fields=["score"]
     )
