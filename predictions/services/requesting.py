@@ -21,9 +21,9 @@ PERIODIC_BATCH = 20_000
 def request_prediction(*, anomaly: Anomaly) -> list[Prediction]:
     """Ask for a prediction of every failure limit of a credible anomaly's sensor: one waits per limit, never two.
 
-    A sensor without a failure limit gets one that tells what follows such anomalies. It is asked for when an anomaly was
-    judged, and again when it is over: until then the last word is of a machine that was beyond its limit. Silence asks
-    for none: there is nothing new to forecast from.
+    A sensor without a failure limit gets one that tells what follows such anomalies. It is asked for when an anomaly
+    was judged, and again when it is over: until then the last word is of a machine that was beyond its limit. Silence
+    asks for none: there is nothing new to forecast from.
     """
     if anomaly.status != AnomalyStatus.CREDIBLE or anomaly.kind == Anomaly.Kind.NO_DATA:
         return []
