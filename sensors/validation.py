@@ -11,7 +11,7 @@ SUSPECTED_FALSE_BELOW = 0.4
 # The sum of the rules counts as much as so many findings.
 PRIOR_FINDINGS = 10
 # An error of the controller that belongs to an excursion comes within a day and a half before that is noticed, or
-# within half a day after.
+# within half a day after. When it began is known less well: a level that shifts does so in noise.
 EVENT_BEFORE = timedelta(hours=36)
 EVENT_AFTER = timedelta(hours=12)
 
