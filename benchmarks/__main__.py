@@ -14,7 +14,7 @@ from smartmaint.supervisor.throwaway import with_database
 from tests.processes.product import RunningProduct, running_product
 
 SUBJECTS = ("ingest", "loop_latency", "real_input")
-ON_A_DATABASE_ALONE = ("alarms", "refresh")
+ON_A_DATABASE_ALONE = ("alarms", "refresh", "replay")
 
 
 def main(arguments: list[str]) -> int:

@@ -1,10 +1,11 @@
-"""The agents of maintenance: they find technicians and times for what is approved, and tell what is overdue."""
+"""The agents of maintenance: technicians and times for what is approved, what is overdue, and pasts lived again."""
 
-from maintenance.models import MaintenanceTask
+from maintenance.models import MaintenanceTask, ReplayRun
 from maintenance.services import health
+from maintenance.services.replays import keep_stretch, tell_stretch
 from maintenance.services.scheduling import plan_tasks, schedule_task
 from smartmaint.agents import agent
-from smartmaint.work import Tally, run_pending
+from smartmaint.work import Tally, each, run_pending
 
 
 @agent(every=2, at_once=1)
@@ -17,3 +18,11 @@ def schedule_tasks() -> Tally:
 def report_maintenance() -> Tally:
     """Tell of each machine's health what work is overdue."""
     return health.report_maintenance()
+
+
+@agent(every=10, at_once=1)
+def tell_replays() -> Tally:
+    """Tell a stretch of one replay. One at a time: nobody waits for these as for the others' work."""
+    return run_pending(
+        ReplayRun, work=each(tell_stretch), settle=keep_stretch, batch_size=1, budget_seconds=0
+    )

@@ -13,7 +13,7 @@ from maintenance.models import MaintenanceTask
 from predictions.models import Prediction
 from predictions.services.newest import last_words
 from sensors.models import Anomaly, Limit, Sensor, SensorLatest
-from sensors.models.sensors import LimitQuerySet
+from sensors.models.sensors import LimitQuerySet, SensorQuerySet
 from smartmaint.accounts.models import Organization
 
 UNKNOWN_HEALTH = (None, "unknown")
@@ -100,7 +100,8 @@ def machine_rows(nodes: Sequence[TreeRow]) -> list[MachineRow]:
         .values_list("sensor__equipment", "newest")
     )
     worst: dict[int, Prediction] = {}
-    for prediction in newest_predictions(Limit.objects.filter(sensor__equipment__in=keys)):
+    watched = Sensor.objects.filter(equipment__in=keys)
+    for prediction in newest_predictions(Limit.objects.filter(sensor__equipment__in=keys), sensors=watched):
         worst.setdefault(prediction.sensor.equipment_id, prediction)
     health = health_by_machine(keys)
     return [
@@ -117,10 +118,15 @@ def machine_rows(nodes: Sequence[TreeRow]) -> list[MachineRow]:
     ]
 
 
-def newest_predictions(limits: LimitQuerySet, *, at_least: float = 0.0) -> list[Prediction]:
-    """The last word on each of these limits whose risk within 30 days is `at_least` that, the greatest first."""
+def newest_predictions(
+    limits: LimitQuerySet, *, sensors: SensorQuerySet | None = None, at_least: float = 0.0
+) -> list[Prediction]:
+    """The last word on each of these limits whose risk within 30 days is `at_least` that, the greatest first.
+
+    Of `sensors` that have no failure limit, what follows their last anomaly is told too.
+    """
     return list(
-        last_words(limits)
+        last_words(limits, sensors)
         .filter(p_30d__gte=at_least)
         .select_related("sensor__equipment__site", "limit__failure_mode", "limit__sensor")
         .defer("path", "settings", "input_quality")
@@ -131,15 +137,20 @@ def newest_predictions(limits: LimitQuerySet, *, at_least: float = 0.0) -> list[
 def worst_machines(organization: Organization, *, at_least: float) -> list[Prediction]:
     """One prediction per machine whose risk within 30 days is `at_least` that, the worst first."""
     worst: dict[int, Prediction] = {}
-    for prediction in newest_predictions(Limit.objects.for_organization(organization), at_least=at_least):
+    limits, sensors = _watched(organization)
+    for prediction in newest_predictions(limits, sensors=sensors, at_least=at_least):
         worst.setdefault(prediction.sensor.equipment_id, prediction)
     return list(worst.values())
 
 
 def count_worst_machines(organization: Organization, *, at_least: float) -> int:
     """How many `worst_machines` there are, without reading them."""
-    words = last_words(Limit.objects.for_organization(organization)).filter(p_30d__gte=at_least)
+    words = last_words(*_watched(organization)).filter(p_30d__gte=at_least)
     return words.aggregate(machines=Count("sensor__equipment", distinct=True))["machines"]
+
+
+def _watched(organization: Organization) -> tuple[LimitQuerySet, SensorQuerySet]:
+    return Limit.objects.for_organization(organization), Sensor.objects.for_organization(organization)
 
 
 def sensors_of(machine: Equipment) -> list[Sensor]:

@@ -2,9 +2,10 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import cached_property
 from django.utils.timezone import localtime
 
-from equipment.models import Verdict
+from equipment.models import FailureMode, Verdict
 from sensors.models import Anomaly, Direction, Limit, Sensor
 from smartmaint import clock
 from smartmaint.accounts.scoping import (
@@ -45,12 +46,20 @@ class PredictionQuerySet(ScopedQuerySet, PendingWorkQuerySet):
 
     def newest_per_limit(self) -> "PredictionQuerySet":
         """The last word on each limit: that none is possible any more makes an older probability void."""
-        newest = self.settled().order_by("limit_id", "-made_at", "-id").distinct("limit_id").values("pk")
+        newest = (
+            self.settled()
+            .order_by("sensor_id", "limit_id", "-made_at", "-id")
+            .distinct("sensor_id", "limit_id")
+            .values("pk")
+        )
         return self.filter(pk__in=newest)
 
 
 class Prediction(OrganizationOwned, PendingWork):
-    """When one sensor will pass one limit, as it was foretold.
+    """When one sensor will pass one limit, as it was foretold; or, without a limit, that its machine will fail.
+
+    One that was asked for by an anomaly counts what people found after such anomalies too. Where the sensor has no
+    failure limit it is that alone, and the failure mode is unknown.
 
     Once `status` is no longer pending a database trigger refuses every change: what was said stays said.
     Probabilities are of passing the limit within so many days after `cutoff_at`; times of passing are null when they
@@ -58,7 +67,9 @@ class Prediction(OrganizationOwned, PendingWork):
     """
 
     sensor = models.ForeignKey(Sensor, on_delete=models.PROTECT, related_name="predictions")
-    limit = models.ForeignKey(Limit, on_delete=models.PROTECT, related_name="predictions")
+    limit = models.ForeignKey(
+        Limit, null=True, blank=True, on_delete=models.PROTECT, related_name="predictions"
+    )
     anomaly = models.ForeignKey(
         Anomaly, null=True, blank=True, on_delete=models.PROTECT, related_name="predictions"
     )
@@ -102,7 +113,6 @@ class Prediction(OrganizationOwned, PendingWork):
                 | Q(
                     made_at__isnull=False,
                     cutoff_at__isnull=False,
-                    limit_value__isnull=False,
                     # A comparison with null would pass.
                     p_7d__isnull=False,
                     p_14d__isnull=False,
@@ -126,8 +136,23 @@ class Prediction(OrganizationOwned, PendingWork):
                 condition=Q(anomaly__isnull=False) | ~Q(trigger=Trigger.ANOMALY),
                 name="prediction_names_its_anomaly",
             ),
+            models.CheckConstraint(
+                condition=~Q(status=PredictionStatus.MADE)
+                | Q(limit__isnull=True, limit_value__isnull=True)
+                | Q(limit__isnull=False, limit_value__isnull=False),
+                name="prediction_made_has_its_limit",
+            ),
+            models.CheckConstraint(
+                condition=Q(limit__isnull=False) | Q(anomaly__isnull=False),
+                name="prediction_without_limit_has_its_anomaly",
+            ),
             models.UniqueConstraint(
                 fields=["limit"], condition=Q(status=PredictionStatus.PENDING), name="prediction_pending_once"
+            ),
+            models.UniqueConstraint(
+                fields=["sensor"],
+                condition=Q(status=PredictionStatus.PENDING, limit__isnull=True),
+                name="prediction_pending_once_without_limit",
             ),
             SameOrganization(field="sensor", name="prediction_sensor_same_organization"),
             SameOrganization(field="limit", name="prediction_limit_same_organization"),
@@ -136,9 +161,22 @@ class Prediction(OrganizationOwned, PendingWork):
         ]
 
     def __str__(self) -> str:
-        return (
-            f"{self.sensor} {self.limit.get_level_display()}, {localtime(self.requested_at):%Y-%m-%d %H:%M}"
+        level = self.limit.get_level_display() if self.limit else "after an anomaly"
+        return f"{self.sensor} {level}, {localtime(self.requested_at):%Y-%m-%d %H:%M}"
+
+    @cached_property
+    def failure_mode(self) -> FailureMode:
+        """That of the limit; "unknown" without one."""
+        if self.limit is not None:
+            return self.limit.failure_mode
+        return FailureMode.objects.get(
+            organization_id=self.organization_id, equipment_class=None, code=FailureMode.UNKNOWN
         )
+
+    @property
+    def risk_after_anomaly(self) -> dict | None:
+        """What counts of it from findings after such anomalies: words, and probabilities by days; None without one."""
+        return (self.explanation or {}).get("after_anomaly")
 
     def probability_within(self, days: int) -> float | None:
         """P(failure) within 1, 7, 14, 30 or 90 days."""

@@ -11,7 +11,7 @@ SUSPECTED_FALSE_BELOW = 0.4
 # The sum of the rules counts as much as so many findings.
 PRIOR_FINDINGS = 10
 # An error of the controller that belongs to an excursion comes within a day and a half before that is noticed, or
-# within half a day after.
+# within half a day after. When it began is known less well: a level that shifts does so in noise.
 EVENT_BEFORE = timedelta(hours=36)
 EVENT_AFTER = timedelta(hours=12)
 
@@ -100,13 +100,15 @@ class Findings:
 class Judgement:
     """Confidence in [0, 1], the status that follows from it, and each reason with its adjustment (None: a remark).
 
-    `rule_sum` is the confidence before it was calibrated.
+    `rule_sum` is the confidence before it was calibrated; `is_corroborated` says whether the machine's controller
+    reported an error around it, None where it is not known to report any.
     """
 
     confidence: float
     rule_sum: float
     status: str
     reasons: list[dict[str, float | str | None]]
+    is_corroborated: bool | None = None
 
 
 def read_condition_value(fact: str, operator: Operator, text: str) -> float | str:
@@ -180,6 +182,7 @@ def judge(
                 "adjustment": round(confidence - rule_sum, 4),
             }
         )
+    events = facts.get("events_around")
     weightless: list[dict[str, float | str | None]] = [
         {"text": remark, "adjustment": None} for remark in remarks
     ]
@@ -188,6 +191,7 @@ def judge(
         rule_sum=rule_sum,
         status=_status(confidence),
         reasons=[*reasons, *weightless],
+        is_corroborated=None if events is None else float(events) > 0,
     )
 
 

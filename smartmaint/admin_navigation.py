@@ -64,6 +64,7 @@ def _predictions(request: HttpRequest) -> Item:
         _item("What became of them", "target", outcomes) | {"active": is_about_one},
         _item("Accuracy", "ads_click", accuracy),
         _list("Decisions", "call_split", "maintenance_proposal"),
+        _list("Replays", "replay", "maintenance_replayrun"),
     )
 
 

@@ -10,14 +10,13 @@ has ended without a word; what an earlier one told stays to be read, behind `NO_
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from django.db import transaction
 from django.db.models import Case, F, Q, TextField, Value, When
 from django.db.models.functions import Concat
 
-from smartmaint.queues import MAX_ATTEMPTS, PendingWork, backoff
+from smartmaint.queues import MAX_ATTEMPTS, PendingWork, backoff, queue_now
 
 NO_WORD = "No word of the last attempt; before it: "
 _IS_WITHOUT_A_WORD = Q(last_error="") | Q(last_error__startswith=NO_WORD)
@@ -31,7 +30,7 @@ def claim(model: type[Row], *, limit: int, order_by: Sequence[str], only: Q | No
 
     Fewer where it is the turn of one whose worker did not come back: see `claimed_together`.
     """
-    queue = model._default_manager.filter(due_at__lte=datetime.now(UTC))
+    queue = model._default_manager.filter(due_at__lte=queue_now())
     if only is not None:
         queue = queue.filter(only)
     with transaction.atomic(durable=True):
@@ -68,7 +67,7 @@ def claimed_together(limit: int, attempts: int) -> int:
 
 
 def _count_attempt(model: type[Row], claimed: Sequence[Row]) -> None:
-    now, of_attempts = datetime.now(UTC), defaultdict(list)
+    now, of_attempts = queue_now(), defaultdict(list)
     for row in claimed:
         of_attempts[row.attempts + 1].append(row)
     without_a_word = Case(

@@ -25,6 +25,7 @@ KNOW_ALL_APPS = {
     "smartmaint.celery",
     "smartmaint.demo",
     "smartmaint.management.commands.load_demo",
+    "smartmaint.management.commands.replay",
 }
 
 # Inside an app; a layer imports only those above it and itself.

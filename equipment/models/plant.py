@@ -126,6 +126,10 @@ class FailureMode(OrganizationOwned):
     def __str__(self) -> str:
         return f"{self.name} ({self.code})"
 
+    @property
+    def is_unknown(self) -> bool:
+        return self.code == self.UNKNOWN and self.equipment_class_id is None
+
 
 class Criticality(models.TextChoices):
     A = "A", "A – stops production or endangers people"

@@ -3,6 +3,7 @@
 from maintenance.admin.bookings import BookingAdmin
 from maintenance.admin.logs import MaintenanceLogAdmin
 from maintenance.admin.policy import MaintenancePolicyAdmin, ProposalAdmin, show_decisions_on_predictions
+from maintenance.admin.replays import ReplayRunAdmin
 from maintenance.admin.tasks import MaintenanceTaskAdmin
 from maintenance.admin.workforce import SkillAdmin, StandardJobAdmin, TechnicianAdmin
 
@@ -12,6 +13,7 @@ __all__ = [
     "MaintenancePolicyAdmin",
     "MaintenanceTaskAdmin",
     "ProposalAdmin",
+    "ReplayRunAdmin",
     "SkillAdmin",
     "StandardJobAdmin",
     "TechnicianAdmin",

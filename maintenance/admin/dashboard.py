@@ -130,7 +130,7 @@ def _machines_at_risk(organization: Organization) -> list[dict[str, Any]]:
     return [
         {
             "machine": prediction.sensor.equipment,
-            "failure_mode": prediction.limit.failure_mode,
+            "failure_mode": prediction.failure_mode,
             "level": risk_level(prediction.p_30d),
             "p_7d": percent(prediction.p_7d),
             "p_30d": "now" if prediction.is_already_beyond else percent(prediction.p_30d),

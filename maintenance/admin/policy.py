@@ -35,7 +35,12 @@ class MaintenancePolicyAdmin(ScopedHistoryAdmin):
     fieldsets = [
         (
             "Propose a task",
-            {"fields": [("propose_from_probability", "propose_within_days"), "approval"]},
+            {
+                "fields": [
+                    ("propose_from_probability", "inspect_from_probability"),
+                    ("propose_within_days", "approval"),
+                ]
+            },
         ),
         ("Not too often", {"fields": [("daily_budget", "cooldown_hours")]}),
     ]

@@ -1,5 +1,6 @@
 from maintenance.models.logs import MaintenanceLog
 from maintenance.models.policy import Decision, MaintenancePolicy, Proposal
+from maintenance.models.replays import ReplayFile, ReplayRun
 from maintenance.models.tasks import (
     Booking,
     MaintenanceTask,
@@ -27,6 +28,8 @@ __all__ = [
     "MaintenanceTask",
     "Priority",
     "Proposal",
+    "ReplayFile",
+    "ReplayRun",
     "Shift",
     "Skill",
     "StandardJob",

@@ -29,6 +29,12 @@ class MaintenancePolicy(OrganizationOwned):
         validators=[MinValueValidator(0.01), MaxValueValidator(1)],
         help_text="A task is proposed from this probability of failure within the horizon.",
     )
+    inspect_from_probability = models.FloatField(
+        default=0.2,
+        validators=[MinValueValidator(0.01), MaxValueValidator(1)],
+        help_text="After a credible anomaly an inspection is proposed from this probability of failure within the "
+        "horizon: looking costs less than mending.",
+    )
     propose_within_days = models.PositiveSmallIntegerField("horizon", choices=Horizon, default=Horizon.MONTH)
     daily_budget = models.PositiveSmallIntegerField(
         null=True,
@@ -51,6 +57,10 @@ class MaintenancePolicy(OrganizationOwned):
             models.CheckConstraint(
                 condition=Q(propose_from_probability__gt=0, propose_from_probability__lte=1),
                 name="maintenancepolicy_probability",
+            ),
+            models.CheckConstraint(
+                condition=Q(inspect_from_probability__gt=0, inspect_from_probability__lte=1),
+                name="maintenancepolicy_inspect_probability",
             ),
             models.CheckConstraint(
                 condition=Q(propose_within_days__in=[7, 14, 30]), name="maintenancepolicy_horizon"

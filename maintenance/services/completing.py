@@ -121,6 +121,12 @@ def _require_agreement(task: MaintenanceTask, finding: Finding) -> None:
     """The verdict and the mode must say the same of a prediction: it is scored by them."""
     if not task.proposals.exists():
         return
+    if task.failure_mode.is_unknown:
+        # What fails after an anomaly is not foretold; whatever it was, it was as predicted.
+        if finding.verdict == Verdict.CONFIRMED_ANOTHER_MODE:
+            words = "No mode was predicted: choose the verdict “confirmed as predicted”."
+            raise ValidationError({"verdict": words})
+        return
     is_foretold = finding.failure_mode == task.failure_mode
     if finding.verdict == Verdict.CONFIRMED_ANOTHER_MODE and is_foretold:
         raise ValidationError(

@@ -77,16 +77,25 @@ def _lock_policies(organization_ids: set[int]) -> dict[int, MaintenancePolicy]:
 
 def _low_risk(policy: MaintenancePolicy, prediction: Prediction) -> str:
     """Why the risk needs no task; empty when it may."""
-    days, threshold = policy.propose_within_days, policy.propose_from_probability
+    days, threshold = policy.propose_within_days, threshold_of(policy, prediction)
     risk = prediction.probability_within(days)
     return f"{risk:.0%} within {days} days is below {threshold:.0%}." if risk < threshold else ""
 
 
+def threshold_of(policy: MaintenancePolicy, prediction: Prediction) -> float:
+    """From which probability a task is proposed: for an inspection after an anomaly from a lower one."""
+    after_anomaly = prediction.risk_after_anomaly
+    if after_anomaly is None:
+        return policy.propose_from_probability
+    of_anomaly = after_anomaly["probabilities"][str(policy.propose_within_days)]
+    if of_anomaly < policy.inspect_from_probability:
+        return policy.propose_from_probability
+    return min(policy.inspect_from_probability, policy.propose_from_probability)
+
+
 def _weigh(policy: MaintenancePolicy, prediction: Prediction) -> Proposal:
     """Decide on a risk that is high enough, and keep the decision."""
-    decision, reason, task = _decide(
-        policy, prediction, prediction.sensor.equipment, prediction.limit.failure_mode
-    )
+    decision, reason, task = _decide(policy, prediction, prediction.sensor.equipment, prediction.failure_mode)
     if task is not None:
         expect_verdict(prediction)
     proposal = _proposal(prediction, decision, reason, task)
@@ -180,7 +189,7 @@ def _create_task(
 
 def priority_of(prediction: Prediction, policy: MaintenancePolicy) -> Priority:
     """The horizon sets it: high within a week, medium within a month, else low; one step more for criticality A."""
-    threshold = policy.propose_from_probability
+    threshold = threshold_of(policy, prediction)
     if prediction.p_7d >= threshold:
         priority = Priority.HIGH
     elif prediction.p_30d >= threshold:

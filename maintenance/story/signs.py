@@ -165,8 +165,6 @@ def predictions(machines: Machines, start: Place | None, most: int) -> list[Entr
 
 
 def _prediction_entry(prediction: Prediction, machines: Machines) -> Entry:
-    value = value_in_words(prediction.limit_value, prediction.sensor.unit)
-    limit = f"{prediction.limit.get_level_display()} limit of {value}"
     anomaly = prediction.anomaly
     common = {
         "place": prediction_place(prediction),
@@ -183,11 +181,18 @@ def _prediction_entry(prediction: Prediction, machines: Machines) -> Entry:
         )
     return Entry(
         title=f"Prediction: {risk_in_words(prediction)}",
-        words=f"{prediction.sensor.key} and its {limit}: {prediction.limit.failure_mode}, {_date(prediction)}.",
+        words=f"{prediction.sensor.key}{_limit(prediction)}: {prediction.failure_mode}, {_date(prediction)}.",
         details=tuple(filter(None, [prediction.explanation.get("words", "")])),
         level="high" if prediction.p_30d >= 0.5 else "info",
         **common,
     )
+
+
+def _limit(prediction: Prediction) -> str:
+    if prediction.limit is None:
+        return ""
+    value = value_in_words(prediction.limit_value, prediction.sensor.unit)
+    return f" and its {prediction.limit.get_level_display()} limit of {value}"
 
 
 def _date(prediction: Prediction) -> str:

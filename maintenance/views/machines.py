@@ -10,7 +10,7 @@ from maintenance.health import show_health
 from maintenance.machines import machine_rows, newest_predictions, sensors_of, tree_rows
 from maintenance.models import MaintenanceTask
 from maintenance.story import Place, tell_story
-from sensors.models import Alarm, Limit
+from sensors.models import Alarm, Limit, Sensor
 from smartmaint.accounts.access import organization_of, role_required
 from smartmaint.accounts.models import Role
 
@@ -57,7 +57,9 @@ def machine(request: HttpRequest, pk: int) -> HttpResponse:
         "days": days,
         "days_text": str(days),
         "plot_days": PLOT_DAYS,
-        "predictions": newest_predictions(Limit.objects.filter(sensor__equipment=found)),
+        "predictions": newest_predictions(
+            Limit.objects.filter(sensor__equipment=found), sensors=Sensor.objects.filter(equipment=found)
+        ),
         "tasks": MaintenanceTask.objects.open()
         .filter(equipment=found)
         .select_related("technician__user")

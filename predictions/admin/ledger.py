@@ -132,7 +132,7 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
 
     @admin.display(description="limit", ordering="limit__level")
     def against(self, prediction: Prediction) -> str:
-        return str(prediction.limit)
+        return str(prediction.limit or "after an anomaly")
 
     @display(description="P(30 d)", ordering=Coalesce("p_30d", NOT_KNOWN), label=RISK_BADGES)
     def risk_badge(self, prediction: Prediction) -> tuple[str, str]:

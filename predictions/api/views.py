@@ -11,8 +11,10 @@ from smartmaint.accounts.models import Role, Scope
 class PredictionSerializer(serializers.ModelSerializer):
     sensor = serializers.CharField(source="sensor.key")
     equipment = serializers.CharField(source="sensor.equipment.tag")
-    failure_mode = serializers.CharField(source="limit.failure_mode.code")
-    level = serializers.CharField(source="limit.level")
+    failure_mode = serializers.CharField(source="failure_mode.code")
+    level = serializers.CharField(
+        source="limit.level", default="", help_text="Empty where it is of no limit, after an anomaly."
+    )
     outcome = serializers.SerializerMethodField()
 
     class Meta:

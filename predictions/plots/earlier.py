@@ -47,7 +47,7 @@ def read_earlier(prediction: Prediction, *, begin: datetime) -> list[Foretold]:
     repaired_at = repairs.order_by("-started_at").values_list("started_at", flat=True).first()
     rows = (
         Prediction.objects.made()
-        .filter(limit=prediction.limit_id, made_at__lte=prediction.made_at)
+        .filter(sensor=prediction.sensor_id, limit=prediction.limit_id, made_at__lte=prediction.made_at)
         .filter(cutoff_at__gte=max(begin, repaired_at or begin))
         .order_by("made_at", "pk")
         .values_list("cutoff_at", "passes_p10_at", "passes_p50_at", "passes_p90_at", "horizon_days")

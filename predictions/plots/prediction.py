@@ -52,8 +52,10 @@ def _draw(prediction: Prediction, look: Look) -> Canvas:
     if prediction.path and prediction.path["ts_us"]:
         _draw_forecast(canvas, prediction.path)
     _draw_readings(canvas, prediction, asked_at)
-    value = prediction.limit.value if prediction.limit_value is None else prediction.limit_value
-    canvas.draw_level(value, label=level_label(prediction.limit.level, value, sensor.unit), is_outermost=True)
+    if prediction.limit is not None:
+        value = prediction.limit.value if prediction.limit_value is None else prediction.limit_value
+        label = level_label(prediction.limit.level, value, sensor.unit)
+        canvas.draw_level(value, label=label, is_outermost=True)
     _draw_moments(canvas, prediction, asked_at)
     return canvas
 
@@ -121,7 +123,10 @@ def _draw_moments(canvas: Canvas, prediction: Prediction, asked_at: datetime) ->
 def describe_prediction(prediction: Prediction) -> str:
     """The plot for those who do not see it."""
     sensor = prediction.sensor
-    what = f"{sensor.name or sensor.key} against its {prediction.limit}"
+    what = sensor.name or sensor.key
+    if prediction.limit is None:
+        return f"{what}: {percent(prediction.p_30d)} of failure within 30 days, after an anomaly."
+    what += f" against its {prediction.limit}"
     if prediction.not_possible_because:
         return f"{what}: no forecast. {prediction.not_possible_because}"
     if prediction.p_30d is None:

@@ -5,21 +5,21 @@ from equipment.services.health import HealthReport, report_health_of_many
 from predictions.models import Prediction
 from predictions.risk import percent
 from predictions.services.newest import last_words
-from sensors.models import Limit
+from sensors.models import Limit, Sensor
 from smartmaint.accounts.models import Organization
 from smartmaint.work import Tally
 
 
 def report_forecasts(organization: Organization | None = None) -> Tally:
     """Report the forecasts of the machines (of one organisation, or of all)."""
-    machines, limits = Equipment.objects.all(), Limit.objects.all()
+    machines, limits, sensors = Equipment.objects.all(), Limit.objects.all(), Sensor.objects.all()
     if organization is not None:
         machines = machines.for_organization(organization)
-        limits = limits.for_organization(organization)
+        limits, sensors = limits.for_organization(organization), sensors.for_organization(organization)
     limited = set(limits.active().values_list("sensor__equipment", flat=True))
     worst: dict[int, Prediction] = {}
     foretold = (
-        last_words(limits)
+        last_words(limits, sensors)
         .select_related("sensor", "limit__failure_mode", "limit__sensor")
         .defer("path", "settings", "input_quality", "explanation")
         .order_by("-is_already_beyond", "-p_30d", "pk")
@@ -37,8 +37,8 @@ def _report(key: int, worst: Prediction | None, *, has_limits: bool) -> HealthRe
     if worst is None:
         words = "There is not enough data for a forecast." if has_limits else "No sensor of it has a limit."
         return HealthReport(key, None, words)
-    mode = worst.limit.failure_mode.name
-    if worst.is_already_beyond:
+    mode = worst.failure_mode.name
+    if worst.is_already_beyond and worst.limit is not None:
         level = worst.limit.get_level_display()
         return HealthReport(key, 0.0, f"{worst.sensor.key} is beyond its {level} limit now: {mode}.")
     return HealthReport(

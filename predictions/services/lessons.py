@@ -54,6 +54,7 @@ RESOLVED = f"""
             FROM predictions_prediction
             WHERE limit_id = subjects.limit_id AND made_at >= days.begins_at
               AND made_at < days.begins_at + interval '1 day' AND status = 'made' AND NOT is_already_beyond
+              AND model_name <> 'findings_after_anomalies'
             ORDER BY made_at LIMIT 1
         ) earliest
     ), followed AS (

@@ -17,9 +17,11 @@ from predictions.forecasting import (
     SeriesResult,
     forecast,
 )
+from predictions.forecasting.after_anomaly import AnomalyRisk
 from predictions.forecasting.request import Direction
 from predictions.forecasting.result import attempt
 from predictions.models import Prediction, PredictionStatus
+from predictions.services.after_anomalies import Experience, enter_risk
 from predictions.services.borrowing import Lender
 from predictions.services.histories import Measured, in_portions, read_histories
 from predictions.services.lessons import teach
@@ -60,33 +62,42 @@ class ForecastFailed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A forecast for one prediction, the limit as it was then, and the moment it was made for."""
+    """For one prediction: a forecast and the limit as it was then, where there is one; the risk after an anomaly, where
+    there was one; and the moment it was made for.
+    """
 
-    forecast: Forecast
-    limit: Limit
+    forecast: Forecast | None
+    limit: Limit | None
     cutoff_at: datetime
+    risk: AnomalyRisk | None = None
 
 
 def forecast_pending(predictions: Sequence[Prediction]) -> list[Answer | ForecastFailed]:
     """Forecast all sensors that `predictions` name in one go: one answer per prediction, or its sensor's failure."""
     cutoff_at = clock.now()
+    risks = Experience(cutoff_at).risks_of(predictions)
+    answers: dict[int, Answer | ForecastFailed] = {
+        prediction.pk: Answer(None, None, cutoff_at, risks[prediction.pk])
+        for prediction in predictions
+        if prediction.limit_id is None
+    }
     by_sensor: dict[int, list[Prediction]] = defaultdict(list)
     for prediction in predictions:
-        by_sensor[prediction.sensor_id].append(prediction)
+        if prediction.limit_id is not None:
+            by_sensor[prediction.sensor_id].append(prediction)
     limits = (
         Limit.objects.select_related("failure_mode", "sensor__equipment__equipment_class")
         .prefetch_related("sensor__baselines")
-        .in_bulk([prediction.limit_id for prediction in predictions])
+        .in_bulk([prediction.limit_id for waiting in by_sensor.values() for prediction in waiting])
     )
     results = _forecast_sensors(by_sensor, limits, cutoff_at)
-    answers: dict[int, Answer | ForecastFailed] = {}
     for sensor_id, waiting in by_sensor.items():
         result = results[sensor_id]
         if isinstance(result, ForecastError):
             answers |= {prediction.pk: ForecastFailed(result.message) for prediction in waiting}
         else:
             answers |= {
-                prediction.pk: Answer(one, limits[prediction.limit_id], cutoff_at)
+                prediction.pk: Answer(one, limits[prediction.limit_id], cutoff_at, risks.get(prediction.pk))
                 for prediction, one in zip(waiting, result, strict=True)
             }
     return [answers[prediction.pk] for prediction in predictions]
@@ -177,13 +188,19 @@ def enter_predictions(predictions: Sequence[Prediction], answers: Sequence[Answe
 
 
 def _enter(prediction: Prediction, answer: Answer) -> None:
-    said = answer.forecast
-    # Whoever is told need not look these up again.
-    prediction.limit, prediction.sensor = answer.limit, answer.limit.sensor
-    prediction.status = PredictionStatus(said.status)
     prediction.made_at = clock.now()
     prediction.cutoff_at = answer.cutoff_at
-    prediction.limit_value, prediction.direction = answer.limit.value, answer.limit.direction
+    if answer.limit is not None and answer.forecast is not None:
+        # Whoever is told need not look these up again.
+        prediction.limit, prediction.sensor = answer.limit, answer.limit.sensor
+        prediction.limit_value, prediction.direction = answer.limit.value, answer.limit.direction
+        _enter_forecast(prediction, answer.forecast)
+    if answer.risk is not None and not prediction.is_already_beyond:
+        enter_risk(prediction, answer.risk)
+
+
+def _enter_forecast(prediction: Prediction, said: Forecast) -> None:
+    prediction.status = PredictionStatus(said.status)
     prediction.data_from_at, prediction.data_to_at = _moment(said.data_from_us), _moment(said.data_to_us)
     prediction.model_name, prediction.model_version = said.model, said.model_version
     prediction.settings = said.settings

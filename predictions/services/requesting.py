@@ -1,6 +1,6 @@
 """Asking for predictions: after a credible anomaly, on a period, or because a person wants one."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
@@ -8,6 +8,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from predictions.models import Prediction, PredictionQuerySet, PredictionStatus, Trigger
 from sensors.models import Anomaly, AnomalyStatus, Limit, Sensor
 from smartmaint import clock
+from smartmaint.accounts.models import Organization
+from smartmaint.queues import queue_now
 
 PERIOD = timedelta(hours=1)
 # A probability of a sensor that fell silent is asked anew once, and is then answered with "not possible".
@@ -19,8 +21,9 @@ PERIODIC_BATCH = 20_000
 def request_prediction(*, anomaly: Anomaly) -> list[Prediction]:
     """Ask for a prediction of every failure limit of a credible anomaly's sensor: one waits per limit, never two.
 
-    It is asked for when an anomaly was judged, and again when it is over: until then the last word is of a machine
-    that was beyond its limit. Silence asks for none: there is nothing new to forecast from.
+    A sensor without a failure limit gets one that tells what follows such anomalies. It is asked for when an anomaly
+    was judged, and again when it is over: until then the last word is of a machine that was beyond its limit. Silence
+    asks for none: there is nothing new to forecast from.
     """
     if anomaly.status != AnomalyStatus.CREDIBLE or anomaly.kind == Anomaly.Kind.NO_DATA:
         return []
@@ -35,7 +38,10 @@ def request_prediction_by_person(*, sensor: Sensor) -> list[Prediction]:
 
 def _request(*, sensor: Sensor, trigger: Trigger, anomaly: Anomaly | None = None) -> list[Prediction]:
     limits = list(Limit.objects.outermost().filter(sensor=sensor).order_by("pk"))
-    waiting = _lock_waiting(limits, trigger, anomaly)
+    if limits or anomaly is None:
+        waiting = _lock_waiting(limits, trigger, anomaly)
+    else:
+        waiting = _lock_waiting_without_limit(anomaly)
     for prediction in waiting:
         _hurry(prediction, trigger, anomaly)
     return waiting
@@ -55,6 +61,24 @@ def _lock_waiting(limits: list[Limit], trigger: Trigger, anomaly: Anomaly | None
     return waiting
 
 
+def _lock_waiting_without_limit(anomaly: Anomaly) -> list[Prediction]:
+    """As `_lock_waiting`, of a sensor that has no failure limit."""
+    waiting: list[Prediction] = []
+    while not waiting:
+        prediction = Prediction(
+            organization_id=anomaly.organization_id,
+            sensor_id=anomaly.sensor_id,
+            anomaly=anomaly,
+            trigger=Trigger.ANOMALY,
+            requested_at=clock.now(),
+        )
+        prediction.mark_due()
+        Prediction.objects.bulk_create([prediction], ignore_conflicts=True)
+        mine = _waiting().filter(sensor=anomaly.sensor_id, limit=None)
+        waiting = list(mine.select_for_update(no_key=True, of=("self",)))
+    return waiting
+
+
 def _hurry(prediction: Prediction, trigger: Trigger, anomaly: Anomaly | None) -> None:
     """Have a waiting prediction made now, by the more urgent of its reasons.
 
@@ -67,16 +91,19 @@ def _hurry(prediction: Prediction, trigger: Trigger, anomaly: Anomaly | None) ->
     prediction.save()
 
 
-def request_due_predictions() -> int:
+def request_due_predictions(organization: Organization | None = None) -> int:
     """Ask for what is due by its period, the longest wait first; returns how many predictions were asked for.
+
+    It is asked for all active organisations, or for one.
 
     Due are limits whose last prediction is an hour old or older and whose sensor has news since; and predictions that
     were given up an hour ago: what made them fail may be gone.
     """
-    return _insert_periodic(clock.now()) + _try_given_up_again()
+    whose = Q(organization__is_active=True) if organization is None else Q(organization=organization)
+    return _insert_periodic(clock.now(), whose) + _try_given_up_again(whose)
 
 
-def _insert_periodic(now: datetime) -> int:
+def _insert_periodic(now: datetime, whose: Q) -> int:
     """One waiting prediction per due limit, by one statement; returns how many there are more."""
     alike = Prediction(trigger=Trigger.PERIOD, requested_at=now)
     alike.mark_due()
@@ -84,7 +111,9 @@ def _insert_periodic(now: datetime) -> int:
     shared = [
         field for field in Prediction._meta.concrete_fields if not field.primary_key and field.name not in own
     ]
-    longest_wait_first = _due_limits(now).order_by(F("last_requested_at").asc(nulls_first=True), "pk")
+    longest_wait_first = (
+        _due_limits(now).filter(whose).order_by(F("last_requested_at").asc(nulls_first=True), "pk")
+    )
     chosen = Limit.objects.filter(pk__in=longest_wait_first.values("pk")[:PERIODIC_BATCH])
     # In the order in which others insert them, or the two could wait for each other.
     limits, parameters = (
@@ -123,11 +152,12 @@ def _due_limits(now: datetime) -> QuerySet[Limit]:
 
 
 @transaction.atomic
-def _try_given_up_again() -> int:
+def _try_given_up_again(whose: Q) -> int:
     given_up = (
         _waiting()
         .stuck()
-        .filter(parked_at__lte=datetime.now(UTC) - PERIOD, limit__in=Limit.objects.outermost())
+        .filter(whose)
+        .filter(Q(limit__in=Limit.objects.outermost()) | Q(limit=None), parked_at__lte=queue_now() - PERIOD)
         .select_for_update(skip_locked=True, no_key=True, of=("self",))
     )
     return Prediction.objects.filter(pk__in=[prediction.pk for prediction in given_up]).try_again()

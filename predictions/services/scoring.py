@@ -1,7 +1,7 @@
 """What became of predictions: rows that wait for a verdict or a score, and the score itself."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
@@ -12,6 +12,7 @@ from predictions.signals import prediction_scored
 from sensors.models import Baseline
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
+from smartmaint.queues import queue_now
 
 FORETOLD_FROM = 0.5
 CLOSING_BATCH = 500
@@ -71,15 +72,17 @@ def request_score(*, predictions: list[Prediction], verdict: str, happened_at: d
 def rescore_for_failure(failure: Failure) -> int:
     """Have scored again what was closed without knowing of a failure, or by one that is withdrawn; returns how many.
 
-    These are the predictions of its equipment and mode whose horizon holds the failure and has passed.
+    These are the predictions of its equipment and mode whose horizon holds the failure and has passed; those without a
+    limit are of any mode.
     """
+    mode = Q(prediction__limit=None) | Q(prediction__limit__failure_mode=failure.failure_mode_id)
     return _mark_unscored(
         PredictionOutcome.objects.filter(
+            mode,
             verdict="",
             happened_at__gte=failure.failed_at,
             prediction__cutoff_at__lt=failure.failed_at,
             prediction__sensor__equipment=failure.equipment_id,
-            prediction__limit__failure_mode=failure.failure_mode_id,
         )
     )
 
@@ -90,7 +93,7 @@ def _mark_unscored(outcomes: PredictionOutcomeQuerySet, **found: object) -> int:
     return PredictionOutcome.objects.filter(pk__in=list(locked)).update(
         outcome="",
         scored_at=None,
-        due_at=datetime.now(UTC),
+        due_at=queue_now(),
         attempts=0,
         parked_at=None,
         last_error="",
@@ -98,10 +101,15 @@ def _mark_unscored(outcomes: PredictionOutcomeQuerySet, **found: object) -> int:
     )
 
 
-def request_scores_of_past_horizons() -> int:
-    """Mark predictions to be scored whose horizon passed, and for which nobody's verdict is expected."""
+def request_scores_of_past_horizons(organization: Organization | None = None) -> int:
+    """Mark predictions to be scored whose horizon passed, and for which nobody's verdict is expected.
+
+    Those of all active organisations, or of one.
+    """
+    whose = Q(organization__is_active=True) if organization is None else Q(organization=organization)
     unscored = (
         Prediction.objects.made()
+        .filter(whose)
         .exclude(Exists(PredictionOutcome.objects.filter(prediction=OuterRef("pk"))))
         .annotate(horizon_ends_at=F("cutoff_at") + HORIZON)
         .filter(horizon_ends_at__lte=clock.now())
@@ -142,8 +150,8 @@ def not_foretold(failures: QuerySet[Failure]) -> QuerySet[Failure]:
         .annotate(horizon_ends_at=F("cutoff_at") + HORIZON)
         .filter(
             Q(p_90d__gte=FORETOLD_FROM) | Q(outcome__outcome=Outcome.TRUE_POSITIVE),
+            Q(limit=None) | Q(limit__failure_mode=OuterRef("failure_mode")),
             sensor__equipment=OuterRef("equipment"),
-            limit__failure_mode=OuterRef("failure_mode"),
             cutoff_at__lt=OuterRef("failed_at"),
             horizon_ends_at__gte=OuterRef("failed_at"),
         )
@@ -223,10 +231,12 @@ def _first_repair(prediction: Prediction, ended_at: datetime) -> datetime | None
 
 
 def _first_failure(prediction: Prediction, ended_at: datetime) -> datetime | None:
+    """Of the limit's mode; without a limit any failure is what was meant."""
+    mode = Q(failure_mode=prediction.limit.failure_mode_id) if prediction.limit else Q()
     return (
         Failure.objects.filter(
+            mode,
             equipment=prediction.sensor.equipment_id,
-            failure_mode=prediction.limit.failure_mode_id,
             failed_at__gt=prediction.cutoff_at,
             failed_at__lte=ended_at,
         )

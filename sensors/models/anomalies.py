@@ -120,6 +120,11 @@ class Anomaly(OrganizationOwned, PendingWork):
     rule_sum = models.FloatField(
         null=True, blank=True, editable=False, help_text="The confidence before it was calibrated."
     )
+    is_corroborated = models.BooleanField(
+        null=True,
+        blank=True,
+        help_text="Whether the machine's controller reported an error around it; empty where it reports none.",
+    )
     reasons = models.JSONField(
         default=list, blank=True, help_text="Each rule that counted: its words and its adjustment."
     )

@@ -85,12 +85,12 @@ def _jump_sigmas(day: storage.Rows, peak: float) -> float | None:
 
 
 def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
-    """What the machine's controller reported around the anomaly's start, as far as it had come in by now.
+    """What the machine's controller reported around the moment the anomaly was noticed, as far as it had come in.
 
     None of it is known of a machine that reported nothing for a quarter of a year, nor did its sisters: there "no
     event" would speak against every anomaly.
     """
-    machine, started_at = anomaly.sensor.equipment, anomaly.started_at
+    machine, noticed_at = anomaly.sensor.equipment, anomaly.detected_at
     told = MachineEvent.objects.filter(
         organization_id=anomaly.organization_id, kind__in=TELLING_EVENTS, at__lte=now, received_at__lte=now
     )
@@ -98,10 +98,10 @@ def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
     if not alike.exists():
         return {}
     own = told.filter(
-        equipment=machine, at__gte=started_at - NEAREST_EVENT, at__lte=started_at + NEAREST_EVENT
+        equipment=machine, at__gte=noticed_at - NEAREST_EVENT, at__lte=noticed_at + NEAREST_EVENT
     )
     hours = np.array(
-        [(at - started_at) / timedelta(hours=1) for at in own.values_list("at", flat=True)], dtype=np.float64
+        [(at - noticed_at) / timedelta(hours=1) for at in own.values_list("at", flat=True)], dtype=np.float64
     )
     before = (hours >= -EVENT_BEFORE / timedelta(hours=1)) & (hours <= 0)
     after = (hours > 0) & (hours <= EVENT_AFTER / timedelta(hours=1))

@@ -111,9 +111,11 @@ def _why_key_is_refused(api_key: ApiKey) -> str | None:
 def validate_anomaly(anomaly: Anomaly, judgement: Judgement) -> None:
     """Keep the agent's judgement, and tell the others. Runs in the anomaly's transaction."""
     anomaly.status, anomaly.confidence = judgement.status, judgement.confidence
-    anomaly.rule_sum = judgement.rule_sum
+    anomaly.rule_sum, anomaly.is_corroborated = judgement.rule_sum, judgement.is_corroborated
     anomaly.reasons, anomaly.validated_at = judgement.reasons, clock.now()
-    anomaly.save(update_fields=["status", "confidence", "rule_sum", "reasons", "validated_at"])
+    anomaly.save(
+        update_fields=["status", "confidence", "rule_sum", "is_corroborated", "reasons", "validated_at"]
+    )
     anomaly_validated.send(sender=Anomaly, anomaly=anomaly)
 
 

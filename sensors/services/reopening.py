@@ -26,7 +26,7 @@ def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
     undecided = (
         Anomaly.objects.filter(
             sensor__equipment__in=moments,
-            started_at__gte=clock.now() - RECENT,
+            detected_at__gte=clock.now() - RECENT,
             status__in=UNDECIDED,
             settled_by=None,
         )
@@ -47,4 +47,4 @@ def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
 
 
 def _belongs(at: datetime, anomaly: Anomaly) -> bool:
-    return anomaly.started_at - EVENT_BEFORE <= at <= anomaly.started_at + EVENT_AFTER
+    return anomaly.detected_at - EVENT_BEFORE <= at <= anomaly.detected_at + EVENT_AFTER

@@ -7,6 +7,8 @@ from enum import Enum
 from django.db import transaction
 from django.db.models import QuerySet
 
+from maintenance.replay.pending import do_pending_work, history_in_domain_time
+from maintenance.services.removing import remove_organizations
 from predictions.services.requesting import request_due_predictions
 from sensors.models import Anomaly
 from sensors.storage import moment
@@ -17,8 +19,7 @@ from smartmaint.demo.blueprint import OrganisationPlan
 from smartmaint.demo.logins import Login, Logins, new_password, read_logins, save_logins
 from smartmaint.demo.organisations import build_organization
 from smartmaint.demo.plant import SEED
-from smartmaint.demo.removal import remove_organizations
-from smartmaint.demo.replay import Replay, do_pending_work, history_in_domain_time
+from smartmaint.demo.replay import Replay
 from smartmaint.demo.telling import WATCHED_DAYS, Telling, believe
 
 OPERATOR = "operator"
@@ -83,8 +84,8 @@ def load_demo(
             _live_through(plan, epoch_us=epoch_us, days=days, on_step=on_step, on_stored=on_stored)
         with clock.frozen(moment(epoch_us)):
             on_step("Predictions of today")
-            request_due_predictions()
             for organization in _organizations(plans):
+                request_due_predictions(organization)
                 do_pending_work(organization)
     _open(plans, logins)
     return logins

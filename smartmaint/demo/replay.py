@@ -3,36 +3,16 @@
 Everything goes through the services and the engine, with the clock of the domain at the moment that is told.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from django.db.models import Model, Q
-from simple_history.signals import pre_create_historical_record
-
-from maintenance.models import MaintenanceTask
-from maintenance.services.health import report_maintenance
-from maintenance.services.scheduling import plan_tasks, schedule_task
-from predictions.models import Prediction, PredictionOutcome
-from predictions.services.health import report_forecasts
-from predictions.services.making import enter_predictions, forecast_pending
-from predictions.services.scoring import compute_score, score_prediction
-from sensors.models import Anomaly, ReadingBatch
-from sensors.services.alarms.watching import watch_alarms
-from sensors.services.condition import report_condition
-from sensors.services.detection import detect_in_batches, keep_detections
 from sensors.services.ingest import ingest_readings
-from sensors.services.judgement import judge_anomaly, validate_anomaly
 from sensors.storage import moment
-from smartmaint import clock
 from smartmaint.accounts.models import Organization
 from smartmaint.demo.batching import in_requests
 from smartmaint.demo.blueprint import MachinePlan, OrganisationPlan, SensorPlan
 from smartmaint.demo.load import DAY_US
 from smartmaint.demo.physics import Simulated, instants, simulate
-from smartmaint.notifications.models import Notification
-from smartmaint.notifications.services.delivering import deliver, record_delivery
-from smartmaint.work import each, run_pending
 
 # Each queue is worked on until it is empty; an agent would come back every two seconds.
 UNTIL_EMPTY_S = 3600.0
@@ -92,31 +72,3 @@ class Replay:
             epoch_us=self.epoch_us,
             seed=self.seed,
         )
-
-
-def do_pending_work(organization: Organization) -> None:
-    """What the agents would do for an organisation at this moment, each queue until it is empty."""
-    own = {"only": Q(organization=organization), "budget_seconds": UNTIL_EMPTY_S}
-    run_pending(ReadingBatch, work=detect_in_batches, settle_all=keep_detections, order_by=("id",), **own)
-    run_pending(Anomaly, work=each(judge_anomaly), settle=validate_anomaly, **own)
-    watch_alarms(organization)
-    run_pending(Prediction, work=forecast_pending, settle_all=enter_predictions, order_by=("id",), **own)
-    run_pending(MaintenanceTask, work=plan_tasks, settle=schedule_task, **own)
-    run_pending(PredictionOutcome, work=each(compute_score), settle=score_prediction, **own)
-    for report in (report_condition, report_forecasts, report_maintenance):
-        report(organization)
-    run_pending(Notification, work=each(deliver), settle=record_delivery, **own)
-
-
-@contextmanager
-def history_in_domain_time() -> Iterator[None]:
-    """Let the histories of records say when a change was made in the time that is told, not in that of the telling."""
-    pre_create_historical_record.connect(_date_by_the_clock)
-    try:
-        yield
-    finally:
-        pre_create_historical_record.disconnect(_date_by_the_clock)
-
-
-def _date_by_the_clock(sender: object, *, history_instance: Model, **kwargs: object) -> None:
-    history_instance.history_date = clock.now()

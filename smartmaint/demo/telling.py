@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from equipment.models import FailureMode, Verdict
 from maintenance.models import MaintenanceTask, Technician
+from maintenance.replay.pending import do_pending_work
 from maintenance.services.completing import Finding, complete_task
 from maintenance.services.scheduling import reassign_task
 from maintenance.services.tasks import Actor, start_task
@@ -20,7 +21,7 @@ from sensors.storage import microseconds
 from smartmaint import clock
 from smartmaint.accounts.models import Membership, Organization, Role, User
 from smartmaint.demo.blueprint import Story
-from smartmaint.demo.replay import Replay, do_pending_work
+from smartmaint.demo.replay import Replay
 
 # Around what happens to its machine, a story's sensor is watched live; the rest of the past is history.
 WATCHED_DAYS = 0.25

@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from equipment.models import KeyRestriction, Verdict
 from equipment.services import record_failure
-from maintenance.models import Absence, MaintenanceTask, StandardJob
+from maintenance.models import Absence, MaintenanceTask, ReplayRun, StandardJob
 from maintenance.services.completing import Finding, complete_task
+from maintenance.services.replays import start_replay
 from maintenance.services.scheduling import reassign_task
 from maintenance.services.tasks import Actor, start_task
 from predictions.agents import score_predictions
@@ -72,7 +73,17 @@ def story(plant, proposed_task, manager, ingest_key):
     )
     what_comes_of_a_key(plant, ingest_key[0])
     tell_people(plant)
+    start_a_replay(plant.organization, manager)
     return plant
+
+
+def start_a_replay(organization, user) -> None:
+    text = b"datetime,machineID,volt\n2015-01-01 06:00:00,1,170\n"
+    start_replay(
+        run=ReplayRun(organization=organization, name="Last year"),
+        files={"PdM_telemetry.csv": text},
+        user=user,
+    )
 
 
 def tell_people(plant) -> None:
@@ -104,7 +115,7 @@ def what_comes_of_a_key(plant, api_key) -> None:
 
 
 def test_every_model_of_the_domain_has_a_scoped_page():
-    assert len(MODELS) == 33
+    assert len(MODELS) == 34
     assert all(isinstance(admin.site._registry[model], ScopedModelAdmin) for model in MODELS)
 
 

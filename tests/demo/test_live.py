@@ -5,6 +5,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from maintenance.models import MaintenanceTask
+from maintenance.replay.pending import do_pending_work
 from maintenance.services.completing import Finding, complete_task
 from maintenance.services.tasks import Actor, start_task
 from sensors.models import ReadingBatch, SensorLatest
@@ -17,7 +18,6 @@ from smartmaint.demo.live import LivePlant, LiveStory
 from smartmaint.demo.logins import new_password
 from smartmaint.demo.narration import Narrator
 from smartmaint.demo.plant import LIVE_SENSOR, RIVERSIDE, SEED
-from smartmaint.demo.replay import do_pending_work
 
 LINE = replace(
     RIVERSIDE,

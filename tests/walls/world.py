@@ -16,8 +16,9 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from equipment.models import Equipment, KeyRestriction, Verdict
 from equipment.services import record_failure
 from maintenance.agents import report_maintenance, schedule_tasks
-from maintenance.models import Absence, MaintenanceTask, TaskType
+from maintenance.models import Absence, MaintenanceTask, ReplayRun, TaskType
 from maintenance.services.completing import Finding, complete_task, correct_log
+from maintenance.services.replays import start_replay
 from maintenance.services.tasks import Actor, create_task, start_task
 from predictions.agents import make_predictions, report_forecasts, score_predictions
 from predictions.services.requesting import request_prediction_by_person
@@ -79,6 +80,13 @@ def build_world(*, name: str, first_id: int, sensor: str) -> World:
     KeyRestriction.objects.create(organization=organization, api_key=api_key, equipment=plant.machine)
     _live_through_a_failure(plant, people, api_key)
     _set_up_a_gateway(plant, api_key)
+    start_replay(
+        run=ReplayRun(
+            organization=organization, name="Last year", report=["1 of 1"], tasks_csv="x", failed_because="y"
+        ),
+        files={"PdM_telemetry.csv": b"datetime,machineID,volt\n2015-01-01 06:00:00,1,170\n"},
+        user=people[Role.MANAGER],
+    )
     _tell_people(organization, people)
     for report in (report_condition, report_forecasts, report_maintenance):
         report()

@@ -25,7 +25,10 @@ def escalate_alarms(organization: Organization | None = None) -> Tally:
     alarms = Alarm.objects.filter(
         ~Exists(in_flood), state=State.UNACKNOWLEDGED, escalations__lt=MOST, annunciated_at__isnull=False
     )
-    if organization is not None:
+    if organization is None:
+        # Nobody is there to be told of the others', such as those of a past that is lived again.
+        alarms = alarms.filter(organization__is_active=True)
+    else:
         alarms = alarms.for_organization(organization)
     for alarm in alarms.order_by("organization", "pk"):
         waiting[alarm.organization_id].append(alarm)

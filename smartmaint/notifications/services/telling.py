@@ -1,7 +1,7 @@
 """Telling people: rows in the caller's transaction, so that an event and its messages commit together or not at all."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import transaction
 
@@ -13,6 +13,7 @@ from smartmaint.notifications.models import (
     NotificationPreference,
     Severity,
 )
+from smartmaint.queues import queue_now
 
 LONGEST_SUBJECT = LONGEST_ABOUT = 200
 
@@ -52,7 +53,7 @@ def notify(
             body=body,
             link=link,
             created_at=clock.now(),
-            due_at=due_at or datetime.now(UTC),
+            due_at=due_at or queue_now(),
         )
         for user_id in people
     ]

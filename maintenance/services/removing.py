@@ -1,4 +1,4 @@
-"""A demo whose loading was cut short is taken away whole, so that the next start can load it anew."""
+"""An organisation is taken away whole: a demo that was cut short, or what a replay made."""
 
 from collections.abc import Collection
 
@@ -24,8 +24,8 @@ def remove_organizations(organizations: Collection[Organization]) -> None:
     members = set(Membership.objects.filter(organization__in=organizations).values_list("user", flat=True))
     elsewhere = Membership.objects.exclude(organization__in=organizations).values("user")
     sensors = list(Sensor.objects.filter(organization__in=organizations).values_list("pk", flat=True))
-    for model in (Reading, FiveMinuteRollup, HourlyRollup, DailyRollup):
-        _delete(model, sensor_id__in=sensors)
+    for rows in (Reading, FiveMinuteRollup, HourlyRollup, DailyRollup):
+        _delete(rows, sensor_id__in=sensors)
     _delete(KeyMeter, api_key__organization__in=organizations)
     for model in apps.get_models():
         if any(field.name == "organization" for field in model._meta.fields):

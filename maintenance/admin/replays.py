@@ -1,0 +1,153 @@
+"""Replays: a manager uploads a plant's past, watches how far it is told, and reads what it came to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+from django.forms import BaseModelForm
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminFileFieldWidget
+
+from maintenance.models import ReplayRun
+from maintenance.replay.mapping import PastUnreadable
+from maintenance.services.replays import (
+    MOST_BYTES,
+    MOST_FILES,
+    require_readable,
+    start_replay,
+    take_scratch_away,
+)
+from smartmaint.accounts.models import Role
+from smartmaint.accounts.scoped_admin import ScopedModelAdmin, ScopedModelForm, WorkQueueAdmin
+
+
+class SeveralFilesInput(UnfoldAdminFileFieldWidget):
+    allow_multiple_selected = True
+
+
+class SeveralFilesField(forms.FileField):
+    """Some files at once, as a list."""
+
+    widget = SeveralFilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+        several = data if isinstance(data, list | tuple) else [data]
+        return [super(SeveralFilesField, self).clean(one, initial) for one in several]
+
+
+class NewReplayForm(ScopedModelForm):
+    files = SeveralFilesField(
+        label="files",
+        help_text=f"CSV files as docs/replay.md describes them, and replay.toml if they are called otherwise; at most "
+        f"{MOST_FILES} with {MOST_BYTES // 2**20} MB in all.",
+    )
+
+    def clean_files(self) -> dict[str, bytes]:
+        """The files by name, of a past that can be read."""
+        uploaded: Sequence[UploadedFile] = self.cleaned_data["files"]
+        if sum(one.size or 0 for one in uploaded) > MOST_BYTES:
+            raise ValidationError(f"These are more than {MOST_BYTES // 2**20} MB.")
+        files = {str(one.name): one.read() for one in uploaded}
+        if len(files) < len(uploaded):
+            raise ValidationError("Two of these files have the same name.")
+        try:
+            require_readable(files)
+        except PastUnreadable as error:
+            raise ValidationError(str(error)) from error
+        return files
+
+
+@admin.register(ReplayRun)
+class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
+    """Started by being added; what was told stays told."""
+
+    empty_words = "No past was lived again yet. Add one to see what would have been caught."
+    form = NewReplayForm
+    view_role = Role.MANAGER
+    change_role = None
+    list_display = ["name", "created_at", "state_badge", "told", "first_line"]
+    search_fields = ["name"]
+    list_select_related = ["organization"]
+    actions_detail = ["download_tasks"]
+    readonly_fields = ["state_badge", "told", "what_it_came_to", "created_at", "created_by", "readings"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: ReplayRun | None = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": ["name", "files", ("with_events", "open_hours")]})]
+        return [
+            (
+                "How it stands",
+                {
+                    "fields": [
+                        ("state_badge", "told"),
+                        "readings",
+                        ("with_events", "open_hours"),
+                        ("created_at", "created_by"),
+                    ]
+                },
+            ),
+            ("What it came to", {"fields": ["what_it_came_to"]}),
+        ]
+
+    def save_model(self, request: HttpRequest, obj: ReplayRun, form: BaseModelForm, change: bool) -> None:
+        start_replay(run=obj, files=form.cleaned_data["files"], user=request.user)
+
+    def delete_model(self, request: HttpRequest, obj: ReplayRun) -> None:
+        take_scratch_away(obj)
+        obj.delete()
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ReplayRun]) -> None:
+        for run in queryset:
+            self.delete_model(request, run)
+
+    @display(
+        description="state",
+        label={
+            "waiting": "info",
+            "running": "info",
+            "done": "success",
+            "failed": "danger",
+            "stuck": "danger",
+        },
+    )
+    def state_badge(self, run: ReplayRun) -> str:
+        if run.finished_at is not None:
+            return "failed" if run.failed_because else "done"
+        if run.parked_at is not None:
+            return "stuck"
+        return "waiting" if run.told_until_us is None else "running"
+
+    @admin.display(description="told")
+    def told(self, run: ReplayRun) -> str:
+        return f"{run.progress:.0%}"
+
+    @admin.display(description="caught", empty_value="")
+    def first_line(self, run: ReplayRun) -> str | None:
+        return run.report[2] if len(run.report) > 2 else None
+
+    @admin.display(description="report")
+    def what_it_came_to(self, run: ReplayRun) -> str:
+        if run.failed_because or run.last_error:
+            return run.failed_because or run.last_error
+        if run.finished_at is None:
+            return "It is still being told: load this page again in a minute."
+        return render_to_string("admin/maintenance/replay_report.html", {"lines": run.report})
+
+    def has_download_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self.may(request, Role.MANAGER)
+
+    @action(description="Download the tasks", url_path="tasks", permissions=["download"], icon="download")
+    def download_tasks(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The tasks that were proposed, as CSV."""
+        run = self.own_row(request, object_id)
+        return HttpResponse(
+            run.tasks_csv,
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="replay-{run.pk}-tasks.csv"'},
+        )

@@ -1,0 +1,173 @@
+"""A plant's past as files tell it: readings, events, failures and maintenance by machine, in order of time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from maintenance.replay.mapping import Mapping, PastUnreadable, Table
+from sensors.ingest.events import MAX_CODE, MAX_TAG
+
+MOST_SENSORS = 2_000
+
+
+@dataclass(frozen=True)
+class Series:
+    """One sensor's readings: microseconds since 1970 in UTC (int64) and values (float64), of one length, in order."""
+
+    machine: str
+    name: str
+    ts_us: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """Something that happened to a machine: `what` is the code of an event, the mode of a failure, or a part."""
+
+    at_us: int
+    machine: str
+    what: str
+    kind: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Past:
+    """All that is known of a plant's past. `kinds` are the machines' kinds by machine."""
+
+    kinds: dict[str, str]
+    series: list[Series]
+    events: list[Occurrence] = field(default_factory=list)
+    failures: list[Occurrence] = field(default_factory=list)
+    maintenance: list[Occurrence] = field(default_factory=list)
+
+    @property
+    def begins_us(self) -> int:
+        return min(int(one.ts_us[0]) for one in self.series)
+
+    @property
+    def ends_us(self) -> int:
+        return max(int(one.ts_us[-1]) for one in self.series)
+
+    @property
+    def readings(self) -> int:
+        return sum(len(one.ts_us) for one in self.series)
+
+
+def read_past(directory: Path, mapping: Mapping) -> Past:
+    """Read the files of a directory; raises PastUnreadable. Only the readings must be there."""
+    series = _read_series(directory, mapping)
+    if not series:
+        raise PastUnreadable(f"{mapping.readings.file}: it holds no reading.")
+    kinds = dict.fromkeys(sorted({one.machine for one in series}), "")
+    machines = _read(directory, mapping.machines, mapping, [mapping.machines.kind], has_time=False)
+    if machines is not None:
+        told = zip(machines["machine"], machines[mapping.machines.kind], strict=True)
+        kinds |= {machine: kind for machine, kind in told if machine in kinds}
+    occurrences = {
+        "events": (mapping.events, mapping.events.code),
+        "failures": (mapping.failures, mapping.failures.mode),
+        "maintenance": (mapping.maintenance, mapping.maintenance.part),
+    }
+    happened = {
+        name: _read_occurrences(directory, table, mapping, what)
+        for name, (table, what) in occurrences.items()
+    }
+    return Past(
+        kinds=kinds,
+        series=series,
+        **{name: [one for one in some if one.machine in kinds] for name, some in happened.items()},
+    )
+
+
+def _read_series(directory: Path, mapping: Mapping) -> list[Series]:
+    table = mapping.readings
+    frame = _read(directory, table, mapping, list(table.sensors))
+    if frame is None:
+        raise PastUnreadable(
+            f"{table.file}: there is no such file, and without readings nothing can be noticed."
+        )
+    names = list(table.sensors) or [name for name in frame.columns if name not in {"machine", "ts_us"}]
+    frame = frame.sort_values(["machine", "ts_us"], kind="stable").drop_duplicates(
+        ["machine", "ts_us"], keep="last"
+    )
+    groups = frame.groupby("machine", sort=True)
+    if len(groups) * len(names) > MOST_SENSORS:
+        raise PastUnreadable(f"{table.file}: it holds more than {MOST_SENSORS:,} sensors.")
+    series = []
+    for machine, rows in groups:
+        for name in names:
+            values = _numbers(rows[name], table.file, name)
+            is_there = np.isfinite(values)
+            if is_there.any():
+                ts_us = rows["ts_us"].to_numpy(dtype=np.int64)[is_there]
+                series.append(Series(str(machine), name, ts_us, values[is_there]))
+    return series
+
+
+def _numbers(column: pd.Series, file: str, name: str) -> NDArray[np.float64]:
+    try:
+        return pd.to_numeric(column.replace("", None)).to_numpy(dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise PastUnreadable(
+            f"{file}: the column {name!r} holds what is no number ({error}). Name the columns that are sensors."
+        ) from error
+
+
+def _read_occurrences(directory: Path, table: Any, mapping: Mapping, what: str) -> list[Occurrence]:
+    frame = _read(directory, table, mapping, [what])
+    if frame is None:
+        return []
+
+    def words(name: str) -> Callable[[int], str]:
+        column = getattr(table, name, "")
+        values = frame[column].tolist() if column in frame else None
+        return lambda row: "" if values is None else values[row]
+
+    kind, message = words("kind"), words("message")
+    rows = zip(frame["ts_us"].tolist(), frame["machine"], frame[what], strict=True)
+    found = {
+        Occurrence(int(ts_us), machine, code[:MAX_CODE], kind(row), message(row))
+        for row, (ts_us, machine, code) in enumerate(rows)
+    }
+    return sorted(found, key=lambda one: (one.at_us, one.machine, one.what))
+
+
+def _read(
+    directory: Path, table: Table, mapping: Mapping, wanted: list[str], *, has_time: bool = True
+) -> pd.DataFrame | None:
+    """The file's rows as text, with `machine` and, in microseconds since 1970, `ts_us`; None where there is no file."""
+    path = directory / table.file
+    if not path.is_file():
+        return None
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise PastUnreadable(f"{table.file}: {error}") from error
+    needed = [table.machine, *([table.time] if has_time else []), *wanted]
+    if missing := [name for name in needed if name not in frame.columns]:
+        found = ", ".join(map(str, frame.columns[:20]))
+        raise PastUnreadable(f"{table.file} has no column {missing[0]!r}. It has: {found}.")
+    frame = frame.rename(columns={table.machine: "machine"})
+    if (frame["machine"].str.len() > MAX_TAG).any() or (frame["machine"] == "").any():
+        raise PastUnreadable(f"{table.file}: a machine's name has 1 to {MAX_TAG} characters.")
+    if has_time:
+        frame["ts_us"] = _moments(frame.pop(table.time), table.file, mapping)
+    return frame
+
+
+def _moments(column: pd.Series, file: str, mapping: Mapping) -> NDArray[np.int64]:
+    """Times without an offset are taken in the mapping's zone, the first of an hour that repeats."""
+    try:
+        moments = pd.to_datetime(column, format="ISO8601")
+        if moments.dt.tz is None:
+            is_first = np.ones(len(moments), dtype=bool)
+            moments = moments.dt.tz_localize(mapping.zone, ambiguous=is_first, nonexistent="shift_forward")
+        return moments.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise PastUnreadable(f"{file}: a time cannot be read: {error}") from error

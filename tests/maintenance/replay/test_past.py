@@ -1,0 +1,120 @@
+"""The files of a plant's past: what is read, and how what cannot be read is told."""
+
+import pytest
+
+from maintenance.replay.mapping import PastUnreadable, read_mapping
+from maintenance.replay.past import read_past
+
+READINGS = """datetime,machineID,volt,rotate
+2015-01-01 07:00:00,2,170.5,450
+2015-01-01 06:00:00,1,171,448.5
+2015-01-01 06:00:00,1,172,
+"""
+
+
+@pytest.fixture
+def directory(tmp_path):
+    (tmp_path / "PdM_telemetry.csv").write_text(READINGS)
+    return tmp_path
+
+
+def read(directory):
+    return read_past(directory, read_mapping(directory))
+
+
+def test_readings_alone_are_enough(directory):
+    past = read(directory)
+
+    assert past.kinds == {"1": "", "2": ""}
+    told = {(one.machine, one.name): (one.ts_us.tolist(), one.values.tolist()) for one in past.series}
+    six, seven = 1_420_092_000_000_000, 1_420_095_600_000_000
+    assert told == {
+        ("1", "volt"): ([six], [172.0]),  # of one moment the last line wins
+        ("2", "volt"): ([seven], [170.5]),
+        ("2", "rotate"): ([seven], [450.0]),
+    }
+    assert (past.begins_us, past.ends_us, past.readings) == (six, seven, 3)
+    assert past.events == past.failures == past.maintenance == []
+
+
+def test_events_failures_work_and_kinds_are_read_beside_them(directory):
+    (directory / "PdM_errors.csv").write_text(
+        "datetime,machineID,errorID\n2015-01-01 08:00:00,2,error1\n2015-01-01 07:00:00,9,error1\n"
+    )
+    (directory / "PdM_failures.csv").write_text("datetime,machineID,failure\n2015-01-01 08:00:00,2,comp4\n")
+    (directory / "PdM_maint.csv").write_text("datetime,machineID,comp\n2014-01-01 08:00:00,1,comp1\n")
+    (directory / "PdM_machines.csv").write_text("machineID,model,age\n1,model3,18\n9,model4,1\n")
+
+    past = read(directory)
+
+    assert [(one.machine, one.what) for one in past.events] == [("2", "error1")]  # of 9 nothing was measured
+    assert [(one.machine, one.what) for one in past.failures] == [("2", "comp4")]
+    assert [(one.machine, one.what) for one in past.maintenance] == [("1", "comp1")]
+    assert past.kinds == {"1": "model3", "2": ""}
+
+
+def test_a_small_file_maps_other_names(tmp_path):
+    (tmp_path / "history.csv").write_text("when,asset,temp,note\n2015-01-01T06:00:00+01:00,P-1,20.5,ok\n")
+    (tmp_path / "stops.csv").write_text("datetime,asset,why\n2015-06-01 06:00:00,P-1,bearing\n")
+    (tmp_path / "replay.toml").write_text(
+        """
+        zone = "Europe/Berlin"
+        [readings]
+        file = "history.csv"
+        time = "when"
+        machine = "asset"
+        sensors = ["temp"]
+        [failures]
+        file = "stops.csv"
+        machine = "asset"
+        mode = "why"
+        [units]
+        temp = "Cel"
+        """
+    )
+    mapping = read_mapping(tmp_path)
+    past = read_past(tmp_path, mapping)
+
+    assert (mapping.zone.key, mapping.units) == ("Europe/Berlin", {"temp": "Cel"})
+    assert [(one.machine, one.name, one.values.tolist()) for one in past.series] == [("P-1", "temp", [20.5])]
+    assert past.series[0].ts_us[0] == 1_420_088_400_000_000
+    assert past.failures[0].at_us == 1_433_131_200_000_000  # in summer Berlin is two hours ahead
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        ("x = 1", "not one of"),
+        ("zone = 'Nowhere/Land'", "no time zone"),
+        ("[readings]\nfields = 'x'", "has no fields"),
+        ("[readings]\ntime = 3", "is a name"),
+        ("[readings]\nsensors = 'volt'", "a list of names"),
+        ("[readings", "replay.toml"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_is_told(directory, mapping, words):
+    (directory / "replay.toml").write_text(mapping)
+    with pytest.raises(PastUnreadable, match=words):
+        read(directory)
+
+
+@pytest.mark.parametrize(
+    ("readings", "words"),
+    [
+        ("", "PdM_telemetry.csv"),
+        ("datetime,machineID,volt\n", "no reading"),
+        ("datetime,machine,volt\n2015-01-01 06:00:00,1,2\n", "no column 'machineID'"),
+        ("datetime,machineID,volt\nyesterday,1,2\n", "cannot be read"),
+        ("datetime,machineID,volt\n2015-01-01 06:00:00,1,high\n", "'volt' holds what is no number"),
+        (f"datetime,machineID,volt\n2015-01-01 06:00:00,{'x' * 51},1\n", "1 to 50 characters"),
+    ],
+)
+def test_readings_that_cannot_be_used_are_told(directory, readings, words):
+    (directory / "PdM_telemetry.csv").write_text(readings)
+    with pytest.raises(PastUnreadable, match=words):
+        read(directory)
+
+
+def test_a_directory_without_readings_is_told(tmp_path):
+    with pytest.raises(PastUnreadable, match="there is no such file"):
+        read(tmp_path)
