@@ -37,6 +37,7 @@ AGENTS = {
     "predictions.agents.score_predictions",
     "predictions.agents.close_horizons",
     "maintenance.agents.schedule_tasks",
+    "maintenance.agents.tell_replays",
     "smartmaint.notifications.agents.deliver_notifications",
 }
 
@@ -110,6 +111,7 @@ def test_every_queue_is_known_to_health():
         "Prediction",
         "PredictionOutcome",
         "MaintenanceTask",
+        "ReplayRun",
         "Notification",
     }
 

@@ -87,6 +87,7 @@ def test_a_policy_is_changed_with_its_history(manager_client, organization):
     form = {
         "approval": "automatic",
         "propose_from_probability": "0.3",
+        "inspect_from_probability": "0.25",
         "propose_within_days": "14",
         "daily_budget": "",
         "cooldown_hours": "24",
@@ -95,6 +96,7 @@ def test_a_policy_is_changed_with_its_history(manager_client, organization):
     assert manager_client.post(address, form).status_code == 302
     policy.refresh_from_db()
     assert (policy.approval, policy.propose_from_probability, policy.daily_budget) == ("automatic", 0.3, None)
+    assert policy.inspect_from_probability == 0.25
     assert policy.history.count() == 2
     too_sure = manager_client.post(address, form | {"propose_from_probability": "1.5"})
     assert list(too_sure.context["adminform"].form.errors) == ["propose_from_probability"]
