@@ -198,6 +198,14 @@ class TestOthers:
 
         assert gather_facts(make_anomaly(plant))["sister_machines"] == 2
 
+    def test_a_limit_that_sisters_pass_too_is_believed_still(self, plant, organization):
+        for name in ("pump-8", "pump-9"):
+            make_anomaly(make_plant(organization, name=name), hours_ago=2, kind="limit", level="H", score=0.5)
+
+        anomaly = judged(make_anomaly(plant, kind="limit", level="H", score=0.5))
+
+        assert (anomaly.status, anomaly.confidence) == ("credible", pytest.approx(0.7))
+
 
 def organization_class(organization, code):
     return Equipment._meta.get_field("equipment_class").related_model.objects.get(
