@@ -1,12 +1,19 @@
-"""Silence in words, for every page that shows it."""
+"""Anomalies in words, for every page that shows them."""
 
 from django.utils.formats import date_format, localize
 from django.utils.timezone import localtime
 
-from sensors.models import Anomaly
+from sensors.models import Anomaly, Direction, Pattern
 from smartmaint import clock
 
 _UNITS = ((172_800, 86_400, "days"), (3_600, 3_600, "h"), (60, 60, "min"))
+
+_PATTERN_WORDS = {
+    Pattern.SPIKE: ", a spike",
+    Pattern.SHIFT: ", a new level",
+    Pattern.DRIFT: ", a slow drift",
+    Pattern.COURSE: " for this hour",
+}
 
 
 def interval_in_words(seconds: float) -> str:
@@ -15,6 +22,25 @@ def interval_in_words(seconds: float) -> str:
         if seconds >= least:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def excursion_in_words(anomaly: Anomaly) -> str:
+    """What an excursion is: "unlike its own past: unusually high, a spike", "beyond a limit, too low"."""
+    if not anomaly.pattern:
+        return f"{anomaly.get_kind_display()}, too {anomaly.direction}"
+    return f"{anomaly.get_kind_display()}: {pattern_in_words(anomaly)}"
+
+
+def pattern_in_words(anomaly: Anomaly) -> str:
+    """In what way a sensor is unlike its own past: "unusually high, a spike"."""
+    match anomaly.pattern:
+        case Pattern.NOISE:
+            return "unusually restless" if anomaly.direction == Direction.HIGH else "unusually calm"
+        case Pattern.STUCK:
+            return "always at the same value"
+        case _:
+            words = _PATTERN_WORDS.get(anomaly.pattern, "")
+            return f"unusually {anomaly.direction}{words}"
 
 
 def silence_in_words(silence: Anomaly) -> str:

@@ -13,7 +13,7 @@ from maintenance.wording import (
 )
 from predictions.models import Prediction, PredictionStatus, Trigger
 from sensors.models import Anomaly, AnomalyStatus, MachineEvent, ReadingBatch
-from sensors.wording import silence_in_words
+from sensors.wording import pattern_in_words, silence_in_words
 
 Machines = dict[int, str]
 _JUDGEMENT_LEVEL = {
@@ -100,7 +100,7 @@ def _excursion(anomaly: Anomaly) -> str:
     if anomaly.kind == Anomaly.Kind.NO_DATA:
         return "is silent"
     if anomaly.limit is None:
-        return f"is unusually {anomaly.direction}"
+        return f"is {pattern_in_words(anomaly)}"
     return f"is beyond its {anomaly.limit.get_level_display()} limit"
 
 

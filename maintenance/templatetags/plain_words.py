@@ -13,7 +13,7 @@ from maintenance.models import Priority, TaskStatus
 from maintenance.story import Place, StoryPage
 from maintenance.story.signs import reason_in_words, risk_in_words
 from predictions.models import Prediction
-from sensors.wording import silence_in_words
+from sensors.wording import excursion_in_words, silence_in_words
 from smartmaint import clock
 
 register = template.Library()
@@ -26,6 +26,7 @@ register.filter("measured", wording.value_in_words)
 register.filter("reason", reason_in_words)
 register.filter("risk", risk_in_words)
 register.filter("silence", silence_in_words)
+register.filter("excursion", excursion_in_words)
 
 _STATUS_LEVEL = {
     TaskStatus.PROPOSED: "medium",

@@ -16,7 +16,7 @@ from unfold.enums import ActionVariant
 from sensors.models import Anomaly, AnomalyStatus
 from sensors.services.judgement import AlreadySettled, settle_anomaly
 from sensors.unit_signs import with_unit
-from sensors.wording import silence_in_words
+from sensors.wording import excursion_in_words, silence_in_words
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ReadOnlyScopedModelAdmin, WorkQueueAdmin
 from smartmaint.accounts.scoped_admin.questions import Question, asks_first
@@ -44,6 +44,7 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
     list_filter = [
         ("status", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
+        ("pattern", ChoicesDropdownFilter),
         ("sensor__equipment__site", RelatedDropdownFilter),
         ("sensor__equipment__criticality", ChoicesDropdownFilter),
         ("started_at", RangeDateFilter),
@@ -88,7 +89,7 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
     def what(self, anomaly: Anomaly) -> str:
         if anomaly.kind == Anomaly.Kind.NO_DATA:
             return silence_in_words(anomaly)
-        return f"{anomaly.get_kind_display()}, too {anomaly.direction}"
+        return excursion_in_words(anomaly)
 
     @admin.display(description="ended")
     def ended(self, anomaly: Anomaly) -> str:

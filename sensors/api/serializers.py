@@ -95,6 +95,7 @@ class AnomalySerializer(serializers.ModelSerializer):
             "kind",
             "direction",
             "level",
+            "pattern",
             "started_at",
             "peak_at",
             "ended_at",

@@ -1,4 +1,4 @@
-"""What is normal for one sensor: its expected value by the hour, and how far its readings stray from that.
+"""What is normal for a sensor: its expected value by the hour, and how far its readings stray from that.
 
 The expectation is the nearer of two: the profile of the day over the last days, and that of the week over
 the last weeks. So neither a quiet weekend nor a new daily rhythm is strange for long. The scale is a mean
@@ -7,16 +7,19 @@ deviation of normal noise.
 """
 
 import math
+from typing import NamedTuple
 
-import msgspec
+import numpy as np
 
-from sensors.detection.cycle import KNOWN_HOURS, Cycle
+from sensors.detection import cycle
+from sensors.detection.cycle import KNOWN_HOURS, Bools, Floats, Ints
+from sensors.detection.memory import DAY_HOURS, WEEK_HOURS, Extreme, Memory, Sum
 
 HOUR_US = 3_600_000_000
-DAY_HOURS, WEEK_HOURS = 24, 168
 DAY_MEMORY_DAYS, WEEK_MEMORY_WEEKS, SPREAD_MEMORY_DAYS = 5.0, 4.0, 14.0
-_LEAST_SPREAD_HOURS = 12.0
+LEAST_SPREAD_HOURS = 12.0
 SETTLED_HOURS = 8 * 24  # by then each hour of the week was seen once, weekends too
+GROSS_WIDTHS = 2.0  # of the range seen: what is further out cannot be a weekend that was not seen yet
 
 _TO_STANDARD_DEVIATION = math.sqrt(math.pi / 2)
 _CLIP = 4.0
@@ -25,135 +28,173 @@ _STEEP = 2.0  # standard deviations from one full hour to the next
 _LEAST_SHARE = 1e-3  # of the magnitude: finer differences are never an alarm
 _LEAST_SHARE_CONSTANT = 1e-2  # of the magnitude, while the sensor has never moved
 _INTERVAL_RATE = 0.05
-_LONGEST_STEP = (
-    3.0  # intervals; a longer silence counts as this much, so that a gap is not taken for knowledge
-)
+# Intervals; a longer silence counts as this much, so that a gap is not taken for knowledge.
+_LONGEST_STEP = 3.0
 
 
-class Baseline(msgspec.Struct):
-    """`hours` of readings seen (silence not counted), their `count`, and what was learned from them."""
+class Hour(NamedTuple):
+    """The profile's part for one hour of each sensor, arrays of shape (m,)."""
 
-    day: Cycle
-    week: Cycle
-    spread_by_hour: Cycle
-    spread: float = 0.0
-    spread_hours: float = 0.0
-    magnitude: float = 0.0
-    lowest: float = math.inf
-    highest: float = -math.inf
-    smallest_step: float = 0.0
-    last_value: float = math.nan
-    last_us: int = 0
-    interval_us: float = 0.0
-    hours: float = 0.0
-    count: int = 0
-
-    @classmethod
-    def empty(cls) -> "Baseline":
-        return cls(
-            day=Cycle.of_hours(DAY_HOURS, memory=DAY_MEMORY_DAYS),
-            week=Cycle.of_hours(WEEK_HOURS, memory=WEEK_MEMORY_WEEKS),
-            spread_by_hour=Cycle.of_hours(DAY_HOURS, memory=SPREAD_MEMORY_DAYS),
-        )
-
-    def expected(self, ts_us: int, value: float, *, scale: float) -> float:
-        """The expectation nearest to the value, NaN where none is known yet."""
-        hour = ts_us / HOUR_US
-        by_day = self.day.nearest(hour, value, _STEEP * scale)
-        if (
-            not self.is_settled
-        ):  # the week's points have seen no other week yet: they would only repeat the present
-            return by_day
-        by_week = self.week.nearest(hour, value, _STEEP * scale)
-        return by_week if abs(value - by_week) < abs(value - by_day) or by_day != by_day else by_day
-
-    def scale(self, ts_us: int) -> float:
-        """The usual distance from the expectation as a standard deviation; 0 where nothing can be said.
-
-        Never finer than the smallest step that the sensor makes, nor than a share of its magnitude.
-        """
-        by_hour = self.spread_by_hour
-        hour_of_day = ts_us // HOUR_US % DAY_HOURS
-        spread = self.spread
-        if (
-            by_hour.weights[hour_of_day] >= KNOWN_HOURS
-            and by_hour.means[hour_of_day] > _RESTLESS_SHARE * spread
-        ):
-            spread = by_hour.means[hour_of_day]
-        least = _LEAST_SHARE_CONSTANT if self.lowest == self.highest else _LEAST_SHARE
-        return max(spread * _TO_STANDARD_DEVIATION, self.smallest_step, least * self.magnitude)
+    day: cycle.Segment
+    week: cycle.Segment
+    scale: Floats
+    is_settled: Bools
 
     @property
-    def is_settled(self) -> bool:
-        return self.hours >= SETTLED_HOURS
+    def clip(self) -> Floats:
+        return np.where(self.scale > 0, _CLIP * self.scale, np.inf)
 
-    def knows_its_spread(self) -> bool:
-        return self.spread_hours >= _LEAST_SPREAD_HOURS
 
-    def goes_beyond_all_seen(self, value: float) -> bool:
-        """Whether the value lies outside the range seen so far by more than twice that range's width."""
-        margin = 2 * (self.highest - self.lowest)
-        return value > self.highest + margin or value < self.lowest - margin
+def floor(memory: Memory) -> Floats:
+    """The finest difference that can count: the sensor's smallest step, or a share of its magnitude."""
+    is_constant = memory["usual_lowest"] == memory["usual_highest"]
+    least = np.where(is_constant, _LEAST_SHARE_CONSTANT, _LEAST_SHARE) * memory["magnitude"]
+    return np.maximum(memory["smallest_step"], least)
 
-    def learn(self, ts_us: int, value: float, *, expected: float, scale: float, weight: float) -> None:
-        """Take in a reading. `weight` 1 is a full reading's, less for one that is less to be trusted."""
-        hours = self._pass_on(ts_us, weight)
-        clip = _CLIP * scale if scale > 0 else math.inf
-        deviation = abs(value - expected)  # NaN where nothing is expected yet
-        step = abs(value - self.last_value)
-        if step > 0 and not deviation > clip and (step < self.smallest_step or self.smallest_step == 0):
-            self.smallest_step = step
-        self.last_value = value
-        if hours == 0:
-            return
-        near = expected + math.copysign(clip, value - expected) if deviation > clip else value
-        self.lowest = min(self.lowest, near)
-        self.highest = max(self.highest, near)
-        self._learn_level(ts_us, value, hours, clip)
-        # On a sensor that varies, a reading expected to the last digit lies within a steep step: it says
-        # nothing here.
-        if deviation > 0 or (deviation == 0 and self.spread == 0):
-            self._learn_spread(ts_us, min(deviation, clip), hours)
 
-    def hold(self, ts_us: int, value: float, *, weight: float) -> None:
-        """Pass over a reading, during an excursion. Only hours of the week that were never seen are learned:
-        a first weekend that looked like a fault must not look so every week."""
-        self.week.learn_where_unknown(ts_us / HOUR_US, value, self._pass_on(ts_us, weight))
-        self.last_value = value
+def usual_spread(memory: Memory) -> Floats:
+    """The standard deviation of normal noise that strays as the sensor's readings do, shape (m,)."""
+    return _TO_STANDARD_DEVIATION * memory["spread"]
 
-    def _pass_on(self, ts_us: int, weight: float) -> float:
-        """Move on to a reading, and the hours, at most one, that it counts for."""
-        hours = self._hours_of(ts_us) * weight
-        was_settled = self.is_settled
-        self.last_us = ts_us
-        self.count += 1
-        self.hours += hours
-        if self.is_settled and not was_settled:
-            # So far every weekend was strange and widened the spread; from here on the week is known.
-            self.spread_hours = 0.0
-            self.spread_by_hour = Cycle.of_hours(DAY_HOURS, memory=SPREAD_MEMORY_DAYS)
-        return min(hours, 1.0)
 
-    def _hours_of(self, ts_us: int) -> float:
-        """The hours that a reading stands for: the time since the one before, within what is usual here."""
-        if self.last_us == 0:
-            return 0.0
-        step_us = float(ts_us - self.last_us)
-        if self.interval_us == 0:
-            self.interval_us = step_us
-        step_us = min(step_us, _LONGEST_STEP * self.interval_us)
-        self.interval_us += _INTERVAL_RATE * (step_us - self.interval_us)
-        return step_us / HOUR_US
+def open_hour(memory: Memory, hours: Ints) -> Hour:
+    """What the memories say of these hours. The scale is 0 where nothing can be said yet."""
+    rows = np.arange(len(memory))
+    of_day = hours % DAY_HOURS
+    by_hour = memory["spread_means"][rows, of_day]
+    is_restless = (memory["spread_weights"][rows, of_day] >= KNOWN_HOURS) & (
+        by_hour > _RESTLESS_SHARE * memory["spread"]
+    )
+    spread = np.where(is_restless, _TO_STANDARD_DEVIATION * by_hour, usual_spread(memory))
+    return Hour(
+        day=cycle.segment(memory["day_means"], memory["day_weights"], rows, hours),
+        week=cycle.segment(memory["week_means"], memory["week_weights"], rows, hours),
+        scale=np.maximum(spread, floor(memory)),
+        is_settled=memory["hours"] >= SETTLED_HOURS,
+    )
 
-    def _learn_level(self, ts_us: int, value: float, hours: float, clip: float) -> None:
-        hour = ts_us / HOUR_US
-        self.day.learn(hour, value, hours, clip=clip)
-        self.week.learn(hour, value, hours, clip=clip)
-        self.magnitude += (
-            (abs(value) - self.magnitude) * hours / min(self.hours, SPREAD_MEMORY_DAYS * DAY_HOURS)
-        )
 
-    def _learn_spread(self, ts_us: int, deviation: float, hours: float) -> None:
-        self.spread_by_hour.learn(ts_us // HOUR_US, deviation, hours)
-        self.spread_hours = min(self.spread_hours + hours, SPREAD_MEMORY_DAYS * DAY_HOURS)
-        self.spread += (deviation - self.spread) * hours / self.spread_hours
+def expect(hour: Hour, of: Ints, share: Floats, values: Floats) -> Floats:
+    """The expectation nearest to each value, shape (k,), NaN where none is known yet; `of` names its sensor."""
+    steep = _STEEP * hour.scale[of]
+    by_day = cycle.nearest(hour.day.at(of), share, values, steep)
+    by_week = cycle.nearest(hour.week.at(of), share, values, steep)
+    # The week's points have seen no other week before it is settled: they would only repeat the present.
+    is_week_nearer = hour.is_settled[of] & ((abs(values - by_week) < abs(values - by_day)) | np.isnan(by_day))
+    return np.where(is_week_nearer, by_week, by_day)
+
+
+def beyond(span: tuple[Floats, Floats], of: Ints, values: Floats, *, widths: float) -> Bools:
+    """Whether values lie outside their sensor's span by more than so many times its width."""
+    low, high = span
+    with np.errstate(invalid="ignore"):
+        margin = widths * (high - low)
+        return (values > (high + margin)[of]) | (values < (low - margin)[of])
+
+
+def hours_of(memory: Memory, of: Ints, steps_us: Floats) -> Floats:
+    """The hours that readings stand for: the time since the one before, within what is usual for the sensor."""
+    usual = memory["interval_us"][of]
+    longest = np.where(usual > 0, _LONGEST_STEP * usual, HOUR_US)
+    return np.minimum(steps_us, longest) / HOUR_US
+
+
+def contributions(hour: Hour, of: Ints, share: Floats, values: Floats, hours: Floats, held: Bools) -> Floats:
+    """What readings add to the places of `Sum` that belong to the cycles, shape (8, k).
+
+    While an excursion is open (`held`) only hours of the week that were never seen are learned: a first
+    weekend that looked like a fault must not look so every week.
+    """
+    clip = hour.clip[of]
+    is_unknown = ~(hour.week.is_left_known | hour.week.is_right_known)[of]
+    right, left = hours * share, hours * (1 - share)
+    by_day = np.where(held, 0.0, 1.0)
+    by_week = np.where(held & ~is_unknown, 0.0, 1.0)
+    day, week = hour.day.at(of), hour.week.at(of)
+    return np.stack(
+        [
+            by_day * left,
+            by_day * right,
+            by_day * left * cycle.clipped(values, day.left, day.is_left_known, clip),
+            by_day * right * cycle.clipped(values, day.right, day.is_right_known, clip),
+            by_week * left,
+            by_week * right,
+            by_week * left * cycle.clipped(values, week.left, week.is_left_known, clip),
+            by_week * right * cycle.clipped(values, week.right, week.is_right_known, clip),
+        ]
+    )
+
+
+def learn_hour(memory: Memory) -> None:
+    """Fold what the last hour brought into the profile; `memory` holds the sensors whose hour is over."""
+    sums, hours = memory["sums"], memory["hour"]
+    was_settled = memory["hours"] >= SETTLED_HOURS
+    memory["hours"] += sums[:, Sum.HOURS]
+    memory["count"] += sums[:, Sum.READINGS]
+    _learn_interval(memory)
+    is_settling = ~was_settled & (memory["hours"] >= SETTLED_HOURS)
+    if is_settling.any():
+        # So far every weekend was strange and widened the spread; from here on the week is known.
+        for name in ("spread_hours", "spread_means", "spread_weights"):
+            memory[name][is_settling] = 0.0
+    rows = np.arange(len(memory))
+    for name, length, passes, first in (
+        ("day", DAY_HOURS, DAY_MEMORY_DAYS, Sum.DAY_WEIGHT_LEFT),
+        ("week", WEEK_HOURS, WEEK_MEMORY_WEEKS, Sum.WEEK_WEIGHT_LEFT),
+    ):
+        for side in (0, 1):
+            cycle.learn(
+                memory[f"{name}_means"],
+                memory[f"{name}_weights"],
+                rows,
+                (hours + side) % length,
+                hours=sums[:, first + side],
+                distances=sums[:, first + 2 + side],
+                memory=passes,
+            )
+    _learn_spread(memory)
+    _learn_range(memory)
+
+
+def _learn_interval(memory: Memory) -> None:
+    steps = memory["sums"][:, Sum.READINGS]
+    mean_us = memory["sums"][:, Sum.STEP_US] / np.maximum(steps, 1)
+    rate = 1 - (1 - _INTERVAL_RATE) ** steps
+    usual = memory["interval_us"]
+    memory["interval_us"] = np.where(usual == 0, mean_us, usual + rate * (mean_us - usual))
+
+
+def _learn_spread(memory: Memory) -> None:
+    weight, total = memory["sums"][:, Sum.SPREAD_WEIGHT], memory["sums"][:, Sum.SPREAD]
+    most = SPREAD_MEMORY_DAYS * DAY_HOURS
+    rows, of_day = np.arange(len(memory)), memory["hour"] % DAY_HOURS
+    cycle.learn(
+        memory["spread_means"],
+        memory["spread_weights"],
+        rows,
+        of_day,
+        hours=weight,
+        distances=total - weight * memory["spread_means"][rows, of_day],
+        memory=SPREAD_MEMORY_DAYS,
+    )
+    hours = np.minimum(memory["spread_hours"] + weight, most)
+    memory["spread_hours"] = hours
+    memory["spread"] += np.where(
+        weight > 0, (total - weight * memory["spread"]) / np.maximum(hours, 1e-12), 0.0
+    )
+
+
+def _learn_range(memory: Memory) -> None:
+    sums, extremes = memory["sums"], memory["extremes"]
+    weight = sums[:, Sum.MAGNITUDE_WEIGHT]
+    known = np.maximum(np.minimum(memory["hours"], SPREAD_MEMORY_DAYS * DAY_HOURS), weight)
+    memory["magnitude"] += np.where(
+        weight > 0, (sums[:, Sum.MAGNITUDE] - weight * memory["magnitude"]) / np.maximum(known, 1e-12), 0.0
+    )
+    memory["lowest"] = np.minimum(memory["lowest"], extremes[:, Extreme.LOWEST])
+    memory["highest"] = np.maximum(memory["highest"], -extremes[:, Extreme.MINUS_HIGHEST])
+    memory["usual_lowest"] = np.minimum(memory["usual_lowest"], extremes[:, Extreme.USUAL_LOWEST])
+    memory["usual_highest"] = np.maximum(memory["usual_highest"], -extremes[:, Extreme.USUAL_MINUS_HIGHEST])
+    step, smallest = extremes[:, Extreme.STEP], memory["smallest_step"]
+    is_smaller = np.isfinite(step) & ((step < smallest) | (smallest == 0))
+    memory["smallest_step"] = np.where(is_smaller, step, smallest)

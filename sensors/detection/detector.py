@@ -1,4 +1,4 @@
-"""The detector of one sensor: readings in, excursions out, with a small state in between.
+"""The detector: readings of many sensors in, excursions out, with a small state of each sensor in between.
 
 Readings must come in order of time; how they are cut into blocks changes nothing. What is as old as the
 newest reading seen, or older, is late and is ignored, as are bad readings and NaN.
@@ -6,19 +6,25 @@ newest reading seen, or older, is late and is ignored, as are bad readings and N
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sensors.detection.excursions import Excursion
+from sensors.detection import memory as memories
+from sensors.detection.excursions import SIGN, Excursion
+from sensors.detection.following import Following, ProfileSettings
 from sensors.detection.limits import LimitSpec, Side, follow_limits
-from sensors.detection.profile import Profile, ProfileSettings, follow_profile
+from sensors.detection.readings import Readings
+from sensors.detection.turns import follow_readings
 
-DETECTOR_VERSION = "1"
+DETECTOR_VERSION = "2"
 
 _UNCERTAIN, _BAD = 1, 2
 _START_US = -(2**63)
+_NOTHING_LEARNED = memories.empty(1).tobytes()
 
 
 class OtherVersion(ValueError):
@@ -26,18 +32,19 @@ class OtherVersion(ValueError):
 
 
 class DetectorState(msgspec.Struct):
-    """All that is remembered of a sensor between two blocks; at most 8 kB as bytes."""
+    """All that is remembered of a sensor between two blocks; `learned` is a record of `memory.MEMORY`."""
 
     high: Side
     low: Side
-    profile: Profile
+    following: Following
+    learned: bytes = _NOTHING_LEARNED
     last_us: int = _START_US
     excursions: int = 0
     version: str = DETECTOR_VERSION
 
     @classmethod
     def empty(cls) -> "DetectorState":
-        return cls(high=Side(direction="high"), low=Side(direction="low"), profile=Profile.empty())
+        return cls(high=Side(direction="high"), low=Side(direction="low"), following=Following())
 
     def to_bytes(self) -> bytes:
         return _encode(self)
@@ -61,12 +68,78 @@ _decode_version = msgspec.msgpack.Decoder(_Versioned).decode
 
 
 class DetectorSettings(msgspec.Struct, frozen=True):
-    """`profile` is None for a sensor that is watched by its limits only."""
+    """`profile` is None for sensors that are watched by their limits only."""
 
     profile: ProfileSettings | None = ProfileSettings()
 
 
 DEFAULT_SETTINGS = DetectorSettings()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Readings of many sensors, arrays of shape (k,), in order of sensor and then of time.
+
+    `sensors` are places in the list of states, in [0, n); `quality` is 0 good, 1 uncertain, 2 bad. What is
+    `is_apart` (None: nothing), as while the machine is worked on, is seen by the limits only.
+    """
+
+    sensors: npt.NDArray[np.int64]
+    ts_us: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.int8]
+    is_apart: npt.NDArray[np.bool_] | None = None
+
+    def at(self, rows: npt.NDArray[np.int64]) -> "Block":
+        is_apart = None if self.is_apart is None else self.is_apart[rows]
+        return Block(self.sensors[rows], self.ts_us[rows], self.values[rows], self.quality[rows], is_apart)
+
+
+class Detected(NamedTuple):
+    """A snapshot of each excursion that was opened, moved or ended, by sensor and in order of `excursion_id`;
+    and a score for each reading, shape (k,): .5 or more where something was news, and less elsewhere.
+    """
+
+    excursions: list[list[Excursion]]
+    scores: npt.NDArray[np.float64]
+
+
+def detect_many(
+    states: Sequence[DetectorState],
+    block: Block,
+    limits: Sequence[Sequence[LimitSpec]],
+    settings: DetectorSettings = DEFAULT_SETTINGS,
+) -> Detected:
+    """Feed a block of readings to `states`, a state and a sequence of limits a sensor. The states move on.
+
+    An excursion still open goes on in the next block under the same id.
+    """
+    last_us = np.array([state.last_us for state in states], np.int64)
+    usable = (block.ts_us > last_us[block.sensors]) & (block.quality != _BAD) & np.isfinite(block.values)
+    rows = np.flatnonzero(usable)
+    taken = block.at(rows)
+    touched = _follow_limits(states, taken, limits)
+    scores = np.zeros(len(block.ts_us))
+    if settings.profile is not None:
+        if taken.is_apart is not None:
+            rows = rows[~taken.is_apart]
+            taken = block.at(rows)
+        scores[rows] = _follow_profiles(states, taken, settings.profile, touched)
+    _move_on(states, block)
+    return Detected([_snapshots(*both) for both in zip(states, touched, strict=True)], scores)
+
+
+def _follow_profiles(
+    states: Sequence[DetectorState], taken: Block, settings: ProfileSettings, touched: list[list[Excursion]]
+) -> npt.NDArray[np.float64]:
+    memory = np.frombuffer(b"".join([state.learned for state in states]), memories.MEMORY).copy()
+    followings = [state.following for state in states]
+    readings = Readings(taken.sensors, taken.ts_us, taken.values, taken.quality == _UNCERTAIN)
+    outcome = follow_readings(memory, followings, readings, settings)
+    for place in np.unique(taken.sensors).tolist():
+        states[place].learned = memory[place].tobytes()
+        touched[place] += outcome.touched[place]
+    return outcome.scores
 
 
 def detect(
@@ -79,24 +152,49 @@ def detect(
 ) -> tuple[DetectorState, list[Excursion]]:
     """Feed a block of readings of one sensor, arrays of shape (n,) in rising order of time.
 
-    Returns the new state (the one given is used up: keep its bytes to repeat a block) and one snapshot of
-    each excursion that was opened, moved or ended in the block, in order of `excursion_id`. An excursion
-    still open goes on in the next block under the same id.
+    Returns the new state (the one given is used up: keep its bytes to repeat a block) and the snapshots.
     """
     state = DetectorState.empty() if state is None else state
-    usable = (ts_us > state.last_us) & (quality != _BAD) & np.isfinite(values)
-    if len(ts_us):
-        state.last_us = max(state.last_us, int(ts_us[-1]))
-    if not usable.all():
-        ts_us, values, quality = ts_us[usable], values[usable], quality[usable]
-    times = ts_us.tolist()
-    touched = follow_limits(state.high, times, values, limits) + follow_limits(
-        state.low, times, values, limits
+    block = Block(np.zeros(len(ts_us), np.int64), ts_us, values, quality)
+    return state, detect_many([state], block, [limits], settings).excursions[0]
+
+
+def _follow_limits(
+    states: Sequence[DetectorState], taken: Block, limits: Sequence[Sequence[LimitSpec]]
+) -> list[list[Excursion]]:
+    """Only sensors come to the slower part that are beyond a limit, or were."""
+    touched: list[list[Excursion]] = [[] for _ in states]
+    sensors = np.arange(len(states))
+    starts = np.searchsorted(taken.sensors, sensors)
+    ends = np.searchsorted(taken.sensors, sensors, side="right")
+    for name in ("high", "low"):
+        sign = SIGN[name]
+        innermost = np.array([_innermost(of_sensor, name) for of_sensor in limits])
+        is_beyond = sign * taken.values >= innermost[taken.sensors]
+        busy = set(np.unique(taken.sensors[is_beyond]).tolist())
+        for place, state in enumerate(states):
+            side: Side = getattr(state, name)
+            if place in busy or not side.is_idle:
+                part = slice(starts[place], ends[place])
+                times, values = taken.ts_us[part].tolist(), taken.values[part]
+                touched[place] += follow_limits(side, times, values, limits[place])
+    return touched
+
+
+def _innermost(limits: Sequence[LimitSpec], direction: str) -> float:
+    """The nearest limit of a direction, signed so that larger is further out."""
+    return min(
+        (SIGN[direction] * limit.value for limit in limits if limit.direction == direction), default=np.inf
     )
-    if settings.profile is not None:
-        is_uncertain = (quality == _UNCERTAIN).tolist()
-        touched += follow_profile(state.profile, times, values.tolist(), is_uncertain, settings.profile)
-    return state, _snapshots(state, touched)
+
+
+def _move_on(states: Sequence[DetectorState], block: Block) -> None:
+    if not len(block.ts_us):
+        return
+    starts = np.flatnonzero(np.r_[True, block.sensors[1:] != block.sensors[:-1]])
+    newest = np.maximum.reduceat(block.ts_us, starts)
+    for place, newest_us in zip(block.sensors[starts].tolist(), newest.tolist(), strict=True):
+        states[place].last_us = max(states[place].last_us, newest_us)
 
 
 def _snapshots(state: DetectorState, touched: list[Excursion]) -> list[Excursion]:

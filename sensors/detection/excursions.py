@@ -6,6 +6,9 @@ import msgspec
 
 Kind = Literal["limit", "profile"]
 Direction = Literal["high", "low"]
+# What an excursion of kind "profile" looks like: a few readings that came and went; a new level; a level that moves
+# away slowly; more or less noise than usual; a value that is usual at another hour; always the same value.
+Pattern = Literal["", "spike", "shift", "drift", "noise", "course", "stuck"]
 
 SIGN: dict[str, float] = {"high": 1.0, "low": -1.0}
 
@@ -14,9 +17,10 @@ class Excursion(msgspec.Struct):
     """One excursion as far as it is known; times in microseconds since 1970 UTC, values in the sensor's unit.
 
     `excursion_id` counts a sensor's excursions from 1 in the order in which they were noticed.
-    `started_us` is the first reading that was beyond, `noticed_us` the one at which that had lasted long
-    enough, `ended_us` the first reading back, or None while open. `level` is the outermost limit reached
-    ("" of kind "profile"). `expected` is the limit's value, or what the profile expected at the peak.
+    `started_us` is the first reading that was beyond, `noticed_us` the one at which that was certain enough,
+    `ended_us` the first reading back, or None while open. `level` is the outermost limit reached
+    ("" of kind "profile"), `pattern` what it looks like ("" of kind "limit"). `expected` is the limit's value,
+    or what the profile expected at the peak. Of noise, peak and expected are distances between readings.
     `score`, in [0, 1], rises with the distance of the peak from it.
     """
 
@@ -29,5 +33,6 @@ class Excursion(msgspec.Struct):
     expected: float
     score: float
     level: str = ""
+    pattern: Pattern = ""
     ended_us: int | None = None
     excursion_id: int = 0

@@ -1,197 +1,222 @@
-"""Excursions from the sensor's own recent profile.
+"""Excursions from what is usual for the sensor, reading by reading; only what is out of the ordinary comes here.
 
-A reading's deviation is its distance from the baseline's expectation in standard deviations; the median of
-the last three deviations is judged, so one or two wild readings say nothing. An excursion begins above the
-threshold and ends below half of it. While it lasts nothing is learned, so that a fault does not become
-normal; after `give_in_days` it does: the excursion ends and the baseline is learned afresh.
+An excursion begins when the median of the last three distances from the profile is beyond the threshold, when
+the last day left the range of the first days (`slow`), or when the value does not move any more. While it
+lasts nothing is learned, so that a fault does not become normal; after `give_in_days` it does: the excursion
+ends and all is learned afresh. A lone reading is an excursion that is over when the next one is back.
 
-Repeats tire: up to twice the threshold, an excursion must exceed nine tenths of the last one's peak,
-fading over weeks. On the Numenta benchmark the suppression of repeats gained more than any refinement of
-the deviation did.
+It is told only when it is news: rarer than one reading in a thousand, and further out than what was told of
+late. What was told fades by half in `_HALF_LIFE_DAYS`.
 """
 
 import math
 
-import msgspec
-
-from sensors.detection.baseline import HOUR_US, Baseline
-from sensors.detection.excursions import SIGN, Direction, Excursion
+from sensors.detection.baseline import HOUR_US
+from sensors.detection.excursions import SIGN, Direction, Excursion, Pattern
+from sensors.detection.following import Following, ProfileSettings, Reading, Run, Slowly, Step, Told
 
 DAY_US = 24 * HOUR_US
 
 _RELEASE_SHARE = 0.5
-_TIRED_SHARE = 0.9
-_TIRED_MOST = 2.0  # thresholds: what is further out is always told
-_TIRED_FADES_DAYS = 30.0
-_UNCERTAIN_WEIGHT = 0.5
+_SPIKE_READINGS = 3
+_RISE_SHARE = 0.5  # of its distance: a spike comes at least that far in one step
+_BACK_SHARE = 0.5  # of that step: and goes back at least that far
+_HALF_LIFE_DAYS = {"value": 14.0, "distance": 14.0, "slow": 7.0, "stuck": 7.0}
+_LEAST_MORE = 0.05  # thresholds: less more than what was told is no news
 
 
-class ProfileSettings(msgspec.Struct, frozen=True):
-    """`threshold` in standard deviations; no verdict before both warm-ups, which count the time with
-    readings only.
-    """
-
-    threshold: float = 4.2
-    warm_up_days: float = 2.0
-    warm_up_readings: int = 200
-    give_in_days: float = 7.0
-
-
-class Deviation(msgspec.Struct):
-    """One reading against the baseline: `size` in standard deviations, above (+) or below (-)."""
-
-    ts_us: int
-    value: float
-    expected: float
-    size: float
+def step(following: Following, reading: Reading, settings: ProfileSettings) -> Step:
+    """Take one reading."""
+    lone = None
+    if not following.is_fast:
+        lone = _lone(following, reading, settings)
+        if lone is None:
+            _open(following, reading, settings)
+    _count_run(following, reading, settings)
+    if lone is not None:
+        return lone
+    if following.excursion is None:
+        return Step(None, 0.0)
+    return _follow(following, following.excursion, reading, settings)
 
 
-class Profile(msgspec.Struct):
-    """The baseline, the last two deviations, the open excursion, and the level below which repeats are not
-    told.
-    """
-
-    baseline: Baseline
-    recent: list[Deviation] = []
-    excursion: Excursion | None = None
-    peak_size: float = 0.0
-    tired_size: float = 0.0
-    tired_us: int = 0
-
-    @classmethod
-    def empty(cls) -> "Profile":
-        return cls(baseline=Baseline.empty())
-
-
-def follow_profile(
-    profile: Profile,
-    ts_us: list[int],
-    values: list[float],
-    is_uncertain: list[bool],
-    settings: ProfileSettings,
-) -> list[Excursion]:
-    """Move `profile` through readings in order of time and return the excursions that changed.
-
-    An uncertain reading counts half: half of its deviation, and half in what is learned.
-    """
-    touched: list[Excursion] = []
-    for now_us, value, uncertain in zip(ts_us, values, is_uncertain, strict=True):
-        excursion = _step(profile, now_us, value, _UNCERTAIN_WEIGHT if uncertain else 1.0, settings)
-        if excursion is not None and not (touched and touched[-1] is excursion):
-            touched.append(excursion)
-    return touched
+def step_slow(following: Following, slow: Slowly, now_us: int) -> Step:
+    """Take what an hour came to, at the first reading after it."""
+    is_out = abs(slow.size) >= (1.0 if following.slow is None else _RELEASE_SHARE)
+    if not is_out:
+        following.slow = None
+        return Step(None, 0.0)
+    following.slow = slow
+    if following.excursion is None:
+        following.excursion = _begin(slow.since_us, now_us, "high" if slow.size > 0 else "low", slow.pattern)
+    excursion = following.excursion
+    if SIGN[excursion.direction] * slow.size <= 0:
+        return Step(None, 0.0)
+    if abs(slow.size) > following.strength:
+        _set_peak(following, excursion, now_us, slow.value, slow.expected, abs(slow.size))
+    news = _news(following, "slow", abs(slow.size), now_us)
+    return _tell(following, excursion, now_us, news)
 
 
-def restart(profile: Profile, at_us: int) -> Excursion | None:
-    """Forget what was normal, as after a repair; the open excursion, if there is one, ends and is
-    returned.
-    """
-    excursion = profile.excursion
-    if excursion is not None:
-        _end(profile, excursion, at_us)
-    profile.baseline = Baseline.empty()
-    profile.recent = []
+def close(following: Following, at_us: int) -> Excursion | None:
+    """End the open excursion, and return it if it was told."""
+    excursion, was_told = following.excursion, following.is_told
+    following.excursion, following.is_fast, following.is_told = None, False, False
+    following.strength, following.readings = 0.0, 0
+    if excursion is None or not was_told:
+        return None
+    excursion.ended_us = at_us
     return excursion
 
 
-def _step(
-    profile: Profile, now_us: int, value: float, weight: float, settings: ProfileSettings
-) -> Excursion | None:
-    """Take one reading; the excursion that it opened, moved or ended, if any."""
-    baseline = profile.baseline
-    scale = baseline.scale(now_us)
-    expected = baseline.expected(now_us, value, scale=scale)
-    size = _size(baseline, value, expected, scale, settings) * weight
-    window = [*profile.recent, Deviation(now_us, value, expected, size)]
-    profile.recent = window[-2:]
-    excursion = profile.excursion
-    if len(window) == 3:
-        median = sorted(one.size for one in window)[1]
-        if excursion is not None:
-            _follow(profile, excursion, window[-1], median, settings)
-        elif abs(median) > settings.threshold and abs(median) > _tired(profile, now_us):
-            excursion = profile.excursion = _open(profile, window, "high" if median > 0 else "low", settings)
-    if profile.excursion is None:
-        profile.baseline.learn(now_us, value, expected=expected, scale=scale, weight=weight)
-    else:
-        profile.baseline.hold(now_us, value, weight=weight)
-    return excursion
+def _lone(following: Following, reading: Reading, settings: ProfileSettings) -> Step | None:
+    """A spike that is over: few readings out, and this one back, or out on the other side."""
+    run = following.run
+    if run is None or abs(reading.median) > settings.threshold:
+        return None
+    toward = math.copysign(1.0, run.size) * reading.lone_size
+    if toward > settings.threshold:
+        return None
+    following.run = None
+    height = abs(run.value - run.before)
+    is_back = height >= _RISE_SHARE * abs(run.value - run.expected)
+    is_back &= abs(run.value - reading.value) >= _BACK_SHARE * height
+    is_short = run.readings <= _SPIKE_READINGS and not (run.is_wild and run.readings == 1)
+    if not (is_back and is_short) or abs(run.size) < settings.lone_threshold:
+        return None
+    news = _news(following, "value", run.rarity / settings.rarity, reading.ts_us)
+    if not news:
+        return None
+    excursion = _begin(run.started_us, reading.ts_us, "high" if run.size > 0 else "low", "spike")
+    excursion.peak_us, excursion.peak_value, excursion.expected = run.peak_us, run.value, run.expected
+    excursion.score = _score(abs(run.size) / settings.threshold)
+    excursion.ended_us = reading.ts_us
+    return Step(excursion, news)
 
 
-def _size(
-    baseline: Baseline, value: float, expected: float, scale: float, settings: ProfileSettings
-) -> float:
-    """The deviation in standard deviations; 0 while too little is known to say one."""
-    if (
-        scale == 0
-        or expected != expected
-        or baseline.count < settings.warm_up_readings
-        or baseline.hours < settings.warm_up_days * 24
-        or not baseline.knows_its_spread()
-    ):
-        return 0.0
-    # Until a whole week was seen, its weekend may still come: only what is far from everything so far counts.
-    if not baseline.is_settled and not baseline.goes_beyond_all_seen(value):
-        return 0.0
-    return (value - expected) / scale
+def _count_run(following: Following, reading: Reading, settings: ProfileSettings) -> None:
+    if abs(reading.lone_size) <= settings.threshold:
+        following.run = None
+        return
+    run = following.run
+    if run is None or run.size * reading.lone_size < 0:
+        rarity = 0.0 if run is None else run.rarity
+        run = following.run = Run(
+            rarity=rarity, started_us=reading.ts_us, before=reading.before, is_wild=reading.is_wild
+        )
+    run.readings += 1
+    run.rarity = max(run.rarity, reading.rarity)
+    if abs(reading.lone_size) > abs(run.size):
+        run.peak_us, run.value, run.expected = reading.ts_us, reading.value, reading.expected
+        run.size = reading.lone_size
 
 
-def _tired(profile: Profile, now_us: int) -> float:
-    if profile.tired_size == 0:
-        return 0.0
-    return profile.tired_size * math.exp((profile.tired_us - now_us) / (_TIRED_FADES_DAYS * DAY_US))
+def _open(following: Following, reading: Reading, settings: ProfileSettings) -> None:
+    """Begin an excursion, at the first of the last readings that was out."""
+    is_out = abs(reading.median) > settings.threshold
+    if not is_out and reading.stuck < 1:
+        return
+    away = reading.median if is_out else reading.value - reading.expected
+    started_us = following.run.started_us if is_out and following.run is not None else reading.ts_us
+    pattern: Pattern = "stuck" if not is_out else "course" if reading.is_inside else "shift"
+    direction: Direction = "low" if away < 0 else "high"
+    if following.excursion is None:
+        following.excursion = _begin(started_us, reading.ts_us, direction, pattern)
+    elif following.excursion.direction != direction:
+        return
+    following.is_fast, following.is_fast_told = True, False
+    following.fast_since_us, following.readings = started_us, 0
+    if is_out and (run := following.run) is not None and run.size * away > 0:
+        size = abs(run.size) / settings.threshold
+        if size > following.strength:
+            _set_peak(following, following.excursion, run.peak_us, run.value, run.expected, size)
 
 
-def _open(
-    profile: Profile, window: list[Deviation], direction: Direction, settings: ProfileSettings
-) -> Excursion:
-    """Begin at the first of the last three readings that was out, with the furthest of them as the peak."""
-    sign = SIGN[direction]
-    out = [one for one in window if sign * one.size > settings.threshold]
-    excursion = Excursion(
+def _begin(started_us: int, now_us: int, direction: Direction, pattern: Pattern) -> Excursion:
+    return Excursion(
         kind="profile",
         direction=direction,
-        started_us=out[0].ts_us,
-        noticed_us=window[-1].ts_us,
-        peak_us=0,
+        started_us=started_us,
+        noticed_us=now_us,
+        peak_us=started_us,
         peak_value=0.0,
         expected=0.0,
         score=0.0,
+        pattern=pattern,
     )
-    _set_peak(profile, excursion, max(out, key=lambda one: sign * one.size), settings)
-    return excursion
 
 
-def _follow(
-    profile: Profile, excursion: Excursion, latest: Deviation, median: float, settings: ProfileSettings
-) -> None:
+def _follow(following: Following, excursion: Excursion, reading: Reading, settings: ProfileSettings) -> Step:
+    """Move the open excursion on by a reading, or end it."""
     sign = SIGN[excursion.direction]
-    if sign * median < _RELEASE_SHARE * settings.threshold:
-        _tire(profile, latest.ts_us, settings)
-        _end(profile, excursion, latest.ts_us)
-    elif latest.ts_us - excursion.started_us >= settings.give_in_days * DAY_US:
-        _tire(profile, latest.ts_us, settings)
-        restart(profile, latest.ts_us)
-    elif sign * latest.size > profile.peak_size:
-        _set_peak(profile, excursion, latest, settings)
+    following.readings += 1
+    is_slow = following.slow is not None and sign * following.slow.size > 0
+    if (
+        following.is_fast
+        and sign * reading.median < _RELEASE_SHARE * settings.threshold
+        and reading.stuck < 1
+    ):
+        following.is_fast = False
+    if not following.is_fast and not is_slow:
+        if excursion.pattern in ("shift", "course") and following.readings <= _SPIKE_READINGS + 1:
+            excursion.pattern = "spike"
+        return Step(close(following, reading.ts_us), 0.0)
+    since_us = following.fast_since_us if following.is_fast else excursion.started_us
+    if reading.ts_us - since_us >= settings.give_in_days * DAY_US:
+        following.is_resting, following.is_reference_old = following.is_fast, not following.is_fast
+        return Step(close(following, reading.ts_us), 0.0)
+    if not following.is_fast:
+        return Step(None, 0.0)
+    strength = max(sign * reading.size / settings.threshold, reading.stuck)
+    if strength > following.strength:
+        _set_peak(following, excursion, reading.ts_us, reading.value, reading.expected, strength)
+    return _tell(following, excursion, reading.ts_us, _news_of_reading(following, reading, settings))
 
 
-def _set_peak(profile: Profile, excursion: Excursion, peak: Deviation, settings: ProfileSettings) -> None:
-    """The score is .5 at the threshold, .75 at twice and .875 at three times it."""
-    profile.peak_size = abs(peak.size)
-    excursion.peak_us = peak.ts_us
-    excursion.peak_value = peak.value
-    excursion.expected = peak.expected
-    excursion.score = 1 - 0.5 ** (profile.peak_size / settings.threshold)
+def _news_of_reading(following: Following, reading: Reading, settings: ProfileSettings) -> float:
+    news = _news(following, "stuck", reading.stuck, reading.ts_us)
+    if abs(reading.median) > settings.threshold:
+        run = following.run
+        if run is not None:
+            rarest = run.rarity if run.readings <= 2 else reading.rarity
+            news = max(news, _news(following, "value", rarest / settings.rarity, reading.ts_us))
+        rarity = reading.median_rarity / settings.rarity
+        news = max(news, _news(following, "distance", rarity, reading.ts_us))
+    return news
 
 
-def _tire(profile: Profile, now_us: int, settings: ProfileSettings) -> None:
-    size = min(_TIRED_SHARE * profile.peak_size, _TIRED_MOST * settings.threshold)
-    profile.tired_size = max(size, _tired(profile, now_us))
-    profile.tired_us = now_us
+def _tell(following: Following, excursion: Excursion, now_us: int, news: float) -> Step:
+    """News is told once an excursion, and once more when its readings go out while only the last day was."""
+    if not news or (following.is_told and (following.is_fast_told or not following.is_fast)):
+        return Step(excursion if following.is_told else None, 0.0)
+    if not following.is_told:
+        following.is_told = True
+        excursion.noticed_us = now_us
+    following.is_fast_told = following.is_fast
+    return Step(excursion, news)
 
 
-def _end(profile: Profile, excursion: Excursion, now_us: int) -> None:
-    excursion.ended_us = now_us
-    profile.excursion = None
-    profile.peak_size = 0.0
+def _news(following: Following, what: str, level: float, now_us: int) -> float:
+    """The level where it is at the threshold and beyond what was told; that is told from now on. Else 0."""
+    if level < 1:
+        return 0.0
+    told = following.told.get(what)
+    if told is not None:
+        days = (now_us - told.at_us) / DAY_US
+        if level <= told.level * 0.5 ** (days / _HALF_LIFE_DAYS[what]) + _LEAST_MORE:
+            return 0.0
+    following.told[what] = Told(level, now_us)
+    return level
+
+
+def _set_peak(
+    following: Following, excursion: Excursion, at_us: int, value: float, expected: float, strength: float
+) -> None:
+    following.strength = strength
+    excursion.peak_us, excursion.peak_value, excursion.expected = at_us, value, expected
+    excursion.score = _score(strength)
+
+
+def _score(strength: float) -> float:
+    """.5 at the threshold, .75 at twice and .875 at three times it."""
+    return 1 - 0.5**strength

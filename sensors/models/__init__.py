@@ -14,6 +14,7 @@ from sensors.models.anomalies import (
     AnomalyStatus,
     Baseline,
     DetectorState,
+    Pattern,
     ValidationRule,
 )
 from sensors.models.events import MachineEvent
@@ -66,6 +67,7 @@ __all__ = [
     "Level",
     "Limit",
     "MachineEvent",
+    "Pattern",
     "PlannedStop",
     "Quality",
     "Reading",

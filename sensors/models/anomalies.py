@@ -52,6 +52,8 @@ class DetectorState(OrganizationOwned):
     baseline_started_at = models.DateTimeField(null=True)
     last_ts = models.DateTimeField(null=True, help_text="The newest reading that was scored.")
     memory = models.BinaryField()
+    has_late = models.BooleanField(default=False, help_text="Late readings wait for being scored.")
+    rescored_at = models.DateTimeField(null=True, help_text="When late readings had all scored anew.")
 
     class Meta:
         constraints = [SameOrganization(field="sensor", name="detectorstate_same_organization")]
@@ -81,6 +83,17 @@ class AnomalyQuerySet(ScopedQuerySet, PendingWorkQuerySet):
         return self.filter(status=AnomalyStatus.NEEDS_A_LOOK)
 
 
+class Pattern(models.TextChoices):
+    """What an excursion from a sensor's own past looks like."""
+
+    SPIKE = "spike", "spike"
+    SHIFT = "shift", "level shift"
+    DRIFT = "drift", "slow drift"
+    NOISE = "noise", "change of noise"
+    COURSE = "course", "unusual at this hour"
+    STUCK = "stuck", "stuck value"
+
+
 class Anomaly(OrganizationOwned, PendingWork):
     """An excursion of one sensor, and the judgement on it. Pending until it is validated."""
 
@@ -104,6 +117,12 @@ class Anomaly(OrganizationOwned, PendingWork):
     kind = models.CharField(max_length=10, choices=Kind)
     direction = models.CharField(max_length=4, choices=Direction, blank=True)
     level = models.CharField(max_length=2, choices=Level, blank=True)
+    pattern = models.CharField(
+        max_length=10,
+        choices=Pattern,
+        blank=True,
+        help_text="What it looks like, where it is unlike its own past.",
+    )
     started_at = models.DateTimeField()
     peak_at = models.DateTimeField(help_text="Of silence: when the last reading was measured.")
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -163,6 +182,10 @@ class Anomaly(OrganizationOwned, PendingWork):
                 fields=["sensor", "kind", "direction", "started_at"], name="anomaly_once"
             ),
             models.CheckConstraint(condition=Q(status__in=AnomalyStatus.values), name="anomaly_status"),
+            models.CheckConstraint(
+                condition=Q(pattern="") | Q(kind="profile", pattern__in=Pattern.values),
+                name="anomaly_pattern",
+            ),
             models.CheckConstraint(condition=Q(score__gte=0, score__lte=1), name="anomaly_score"),
             models.CheckConstraint(
                 condition=Q(status=AnomalyStatus.DETECTED, validated_at__isnull=True, confidence__isnull=True)

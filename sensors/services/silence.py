@@ -85,10 +85,10 @@ _WAITED_FOR = f"""
 # One that had been ended by a change of settings or a repair, and not by data, goes on where it was.
 _OPEN = """
     INSERT INTO sensors_anomaly (
-        organization_id, sensor_id, kind, direction, level, started_at, peak_at, score, detector_version, detected_at,
-        status, reasons, due_at, attempts, last_error
+        organization_id, sensor_id, kind, direction, level, pattern, started_at, peak_at, score, detector_version,
+        detected_at, status, reasons, due_at, attempts, last_error
     )
-    SELECT organization_id, sensor_id, 'no_data', '', '', received_at, ts, 1, %(version)s, %(now)s,
+    SELECT organization_id, sensor_id, 'no_data', '', '', '', received_at, ts, 1, %(version)s, %(now)s,
            'detected', '[]', %(due_at)s, 0, ''
     FROM unnest(%(sensors)s::bigint[], %(received_at)s::timestamptz[]) AS silent (sensor_id, received_at)
     JOIN sensors_sensorlatest latest USING (sensor_id, received_at)

@@ -9,8 +9,8 @@ from sensors.detection.detector import (
     OtherVersion,
     detect,
 )
+from sensors.detection.following import ProfileSettings
 from sensors.detection.limits import LimitSpec
-from sensors.detection.profile import ProfileSettings
 
 START_US = 1_790_000_000_000_000
 STEP_US = 300_000_000
@@ -160,7 +160,7 @@ def test_bad_readings_are_not_learned(learned):
     stored, ts_us, _ = learned
     state, excursions = watch(ts_us[:50], np.full(50, 1e6), state=DetectorState.from_bytes(stored), quality=2)
     assert excursions == []
-    assert state.profile.baseline == DetectorState.from_bytes(stored).profile.baseline
+    assert state.learned == DetectorState.from_bytes(stored).learned
 
 
 def test_uncertain_readings_count_half(learned):

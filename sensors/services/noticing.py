@@ -1,0 +1,76 @@
+"""Excursions become anomalies: each is opened once, moved on while it lasts, and ended."""
+
+from datetime import datetime
+
+from django.db.models import F, Q
+from django.db.models.functions import Greatest
+
+from sensors import storage
+from sensors.detection.detector import DETECTOR_VERSION
+from sensors.detection.excursions import Excursion
+from sensors.models import Anomaly, Sensor
+from sensors.services.outcomes import SensorDetection
+from sensors.signals import anomaly_detected, anomaly_ended
+
+DESCRIPTION = ["limit", "level", "pattern", "peak_at", "peak_value", "expected_value", "score", "ended_at"]
+
+
+def keep_anomalies(detection: SensorDetection) -> None:
+    """Insert excursions as anomalies, or bring those that stand for them up to date."""
+    starts = [storage.moment(excursion.started_us) for excursion in detection.excursions]
+    # Locked: validation and people write to the same rows.
+    known = {
+        (anomaly.kind, anomaly.direction, anomaly.started_at): anomaly
+        for anomaly in Anomaly.objects.select_for_update(no_key=True, of=("self",))
+        .filter(Q(ended_at__isnull=True) | Q(started_at__in=starts), sensor=detection.sensor)
+        .order_by("id")
+    }
+    for excursion, started_at in zip(detection.excursions, starts, strict=True):
+        anomaly = known.get((excursion.kind, excursion.direction, started_at))
+        if anomaly is not None:
+            _update_anomaly(anomaly, detection.sensor, excursion)
+        elif detection.may_open_anomaly(excursion):
+            _open_anomaly(detection, excursion, started_at)
+
+
+def _open_anomaly(detection: SensorDetection, excursion: Excursion, started_at: datetime) -> None:
+    sensor = detection.sensor
+    if excursion.ended_us is None:
+        # One that was left open, by a detector that has forgotten it since, is over when another begins.
+        Anomaly.objects.open().filter(
+            sensor=sensor, kind=excursion.kind, direction=excursion.direction
+        ).update(ended_at=Greatest(F("started_at"), started_at))
+    anomaly = Anomaly(
+        organization_id=sensor.organization_id,
+        sensor=sensor,
+        batch=detection.touched.newest_live,
+        kind=excursion.kind,
+        direction=excursion.direction,
+        started_at=started_at,
+        detector_version=DETECTOR_VERSION,
+    )
+    _describe(anomaly, sensor, excursion)
+    anomaly.mark_due()
+    anomaly.save()
+    anomaly_detected.send(sender=Anomaly, anomaly=anomaly)
+
+
+def _update_anomaly(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> None:
+    if anomaly.ended_at is not None:
+        return
+    changed = list(DESCRIPTION)
+    if excursion.level != anomaly.level:
+        anomaly.judge_again()
+        changed += Anomaly.JUDGEMENT_FIELDS
+    _describe(anomaly, sensor, excursion)
+    anomaly.save(update_fields=changed)
+    if anomaly.ended_at is not None:
+        anomaly_ended.send(sender=Anomaly, anomaly=anomaly)
+
+
+def _describe(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> None:
+    anomaly.limit = next((limit for limit in sensor.limits.all() if limit.level == excursion.level), None)
+    anomaly.level, anomaly.pattern = excursion.level, excursion.pattern
+    anomaly.peak_at, anomaly.peak_value = storage.moment(excursion.peak_us), excursion.peak_value
+    anomaly.expected_value, anomaly.score = excursion.expected, excursion.score
+    anomaly.ended_at = None if excursion.ended_us is None else storage.moment(excursion.ended_us)
