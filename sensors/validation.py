@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from typing import get_args
+
+from sensors.detection.excursions import Pattern
 
 PRIOR = 0.5
 CREDIBLE_FROM = 0.7
@@ -37,6 +40,12 @@ FACTS = {
             "kind (limit, profile, no_data)",
             is_number=False,
             choices=("limit", "profile", "no_data"),
+        ),
+        Fact(
+            "pattern",
+            "what it looks like (spike, shift, drift, noise, course, stuck)",
+            is_number=False,
+            choices=tuple(filter(None, get_args(Pattern))),
         ),
         Fact("direction", "direction (high, low)", is_number=False, choices=("high", "low")),
         Fact("level", "limit passed (LL, L, H, HH)", is_number=False, choices=("LL", "L", "H", "HH")),

@@ -98,7 +98,7 @@ def _told(task: MaintenanceTask, failures: Sequence[Moment], zone: ZoneInfo) -> 
         task.number,
         prediction.sensor.key,
         _local(anomaly.started_at, zone) if anomaly else "",
-        anomaly.kind if anomaly else "",
+        (anomaly.pattern or anomaly.kind) if anomaly else "",
         "" if anomaly is None or anomaly.is_corroborated is None else _yes(anomaly.is_corroborated),
         f"{prediction.p_7d:.3f}",
         f"{prediction.p_30d:.3f}",

@@ -17,10 +17,17 @@ MODEL_NAME = "findings_after_anomalies"
 MODEL_VERSION = "1"
 PRIOR_FINDINGS = 5
 PRIOR_LEAD_DAYS = 3.0
-# By the kind of the anomaly, and whether the machine's controller reported an error around it: reported, not reported
-# though it reports errors, and where it is not known to report any.
+# By the pattern of the anomaly, or its kind where it has none, and whether the machine's controller reported an error
+# around it: reported, not reported though it reports errors, and where it is not known to report any.
 PRIOR_SHARES = {
     "limit": {True: 0.2, False: 0.05, None: 0.1},
+    "shift": {True: 0.6, False: 0.1, None: 0.3},
+    "drift": {True: 0.6, False: 0.15, None: 0.3},
+    "noise": {True: 0.4, False: 0.05, None: 0.15},
+    "course": {True: 0.2, False: 0.05, None: 0.1},
+    "spike": {True: 0.2, False: 0.02, None: 0.05},
+    "stuck": {True: 0.05, False: 0.02, None: 0.02},
+    # Of before patterns were told.
     "profile": {True: 0.6, False: 0.1, None: 0.3},
 }
 

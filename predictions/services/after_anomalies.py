@@ -77,13 +77,19 @@ class Experience:
         if own is None:
             own = _read_followed(anomaly.organization_id, self.cutoff_at)
             self.by_organization[anomaly.organization_id] = own
+        kind = _kind(anomaly.pattern, anomaly.kind)
         return risk_after_anomaly(
-            kind=anomaly.kind,
+            kind=kind,
             is_corroborated=anomaly.is_corroborated,
-            followed=own.get((anomaly.kind, anomaly.is_corroborated), Followed()),
+            followed=own.get((kind, anomaly.is_corroborated), Followed()),
             elapsed_days=(self.cutoff_at - anomaly.started_at) / DAY,
-            kind_in_words=anomaly.get_kind_display(),
+            kind_in_words=anomaly.get_pattern_display() or anomaly.get_kind_display(),
         )
+
+
+def _kind(pattern: str, kind: str) -> str:
+    """What anomalies must have in common to be counted together."""
+    return pattern or kind
 
 
 def _read_followed(organization_id: int, cutoff_at: datetime) -> dict[Group, Followed]:
@@ -91,9 +97,17 @@ def _read_followed(organization_id: int, cutoff_at: datetime) -> dict[Group, Fol
         organization_id=organization_id,
         found_at__lte=cutoff_at,
         verdict__in=[*FAILED, Verdict.NO_FAULT_FOUND],
-    ).values_list("anomaly__kind", "anomaly__is_corroborated", "anomaly__started_at", "verdict", "found_at")
+    ).values_list(
+        "anomaly__pattern",
+        "anomaly__kind",
+        "anomaly__is_corroborated",
+        "anomaly__started_at",
+        "verdict",
+        "found_at",
+    )
     followed: dict[Group, Followed] = {}
-    for kind, is_corroborated, started_at, verdict, found_at in found:
+    for pattern, of_anomaly, is_corroborated, started_at, verdict, found_at in found:
+        kind = _kind(pattern, of_anomaly)
         before = followed.get((kind, is_corroborated), Followed())
         is_timed = verdict in TIMED
         followed[kind, is_corroborated] = Followed(

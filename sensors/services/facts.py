@@ -28,6 +28,7 @@ def gather_facts(anomaly: Anomaly, *, sender: Sender | None = None) -> dict[str,
     repaired_at = max((started_at for started_at in baselines if started_at <= now), default=None)
     facts: dict[str, FactValue] = {
         "kind": anomaly.kind,
+        "pattern": anomaly.pattern or None,
         "direction": anomaly.direction or None,
         "level": anomaly.level or None,
         "quantity": sensor.quantity,

@@ -7,6 +7,8 @@ from smartmaint.accounts.models import Organization
 USUAL_RULES = [
     ("Beyond a limit", "kind", "is", "limit", 0.3, "A limit that people set was passed"),
     ("No data", "kind", "is", "no_data", 0.3, "Nothing came for longer than the sensor may be silent"),
+    ("Level shift", "pattern", "is", "shift", 0.25, "The level of a whole day has shifted"),
+    ("Slow drift", "pattern", "is", "drift", 0.2, "It moves away slowly, day after day"),
     ("Far from normal", "score", "at_least", "0.8", 0.15, "Very far from what is normal for this sensor"),
     ("Sudden jump", "jump_sigmas", "at_least", "3", 0.1, "A jump out of a stable day"),
     (

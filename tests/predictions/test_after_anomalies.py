@@ -217,6 +217,14 @@ class TestFindings:
         found(make_plant(other_organization, name="pump-8"), Verdict.NO_FAULT_FOUND, times=3)
         assert foretell_after(make_anomaly(plant)).p_90d == pytest.approx(0.3, abs=1e-3)
 
+    def test_each_pattern_counts_by_itself(self, plant):
+        found(plant, Verdict.NO_FAULT_FOUND, times=10, pattern="spike")
+        shift = foretell_after(make_anomaly(plant, pattern="shift"))
+        spike = foretell_after(make_anomaly(plant, pattern="spike", direction="low"))
+        assert shift.p_90d == pytest.approx(0.3, abs=1e-3)
+        assert spike.p_90d == pytest.approx(0.25 / 15, abs=1e-3)
+        assert "(level shift)" in shift.explanation["words"]
+
     def test_failures_tell_how_soon_they_come(self, plant):
         found(plant, Verdict.FAILED_BEFORE_REPAIR, times=5)
         told = foretell_after(make_anomaly(plant)).explanation["after_anomaly"]

@@ -13,6 +13,7 @@ from predictions.forecasting.after_anomaly import (
     explain_risk,
     risk_after_anomaly,
 )
+from sensors.models import Pattern
 
 SHARE = st.floats(0, 1)
 DAYS = st.floats(0, 90)
@@ -84,5 +85,5 @@ def test_it_is_explained_in_numbers_that_can_be_checked():
 
 
 def test_every_kind_that_asks_for_a_prediction_has_a_prior():
-    assert set(PRIOR_SHARES) == {"limit", "profile"}
+    assert set(PRIOR_SHARES) == {"limit", "profile", *Pattern.values}
     assert all(set(of_kind) == {True, False, None} for of_kind in PRIOR_SHARES.values())
