@@ -169,9 +169,7 @@ class Prediction(OrganizationOwned, PendingWork):
         """That of the limit; "unknown" without one."""
         if self.limit is not None:
             return self.limit.failure_mode
-        return FailureMode.objects.get(
-            organization_id=self.organization_id, equipment_class=None, code=FailureMode.UNKNOWN
-        )
+        return FailureMode.objects.unknown_of(self.organization_id)
 
     @property
     def risk_after_anomaly(self) -> dict | None:

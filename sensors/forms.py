@@ -3,10 +3,10 @@
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 
 from sensors.models import AlarmEntry
-from smartmaint.accounts.models import Membership, Organization, Role, User
+from sensors.services.alarms.handling import people_who_handle
+from smartmaint.accounts.models import Organization, User
 
 LONGEST = AlarmEntry._meta.get_field("comment").max_length
 
@@ -41,11 +41,3 @@ class AssignForm(forms.Form):
         field.queryset = people_who_handle(organization)
         field.empty_label = "nobody"
         field.label_from_instance = lambda user: user.display_name
-
-
-def people_who_handle(organization: Organization) -> QuerySet[User]:
-    roles = [role for role in Role if role.includes(Role.TECHNICIAN)]
-    members = Membership.objects.for_organization(organization).filter(role__in=roles, is_active=True)
-    return User.objects.filter(pk__in=members.values("user"), is_active=True).order_by(
-        "last_name", "first_name", "username"
-    )

@@ -43,6 +43,15 @@ def pattern_in_words(anomaly: Anomaly) -> str:
             return f"unusually {anomaly.direction}{words}"
 
 
+def state_in_words(anomaly: Anomaly) -> str:
+    """How its sensor is: "is silent", "is beyond its H limit", "is unusually high, a spike"."""
+    if anomaly.kind == Anomaly.Kind.NO_DATA:
+        return "is silent"
+    if anomaly.limit is not None:
+        return f"is beyond its {anomaly.limit.get_level_display()} limit"
+    return f"is {pattern_in_words(anomaly)}"
+
+
 def silence_in_words(silence: Anomaly) -> str:
     """Since when nothing came, and how often something should: "no data since 14:05, expected every 5 min"."""
     begin, today = localtime(silence.started_at), localtime(clock.now()).date()

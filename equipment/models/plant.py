@@ -86,6 +86,16 @@ class FailureModeQuerySet(ScopedQuerySet):
         """Modes that equipment of this class can have: its own, and those of every class."""
         return self.filter(Q(equipment_class=equipment_class) | Q(equipment_class=None))
 
+    def unknown_of(self, organization_id: int) -> "FailureMode":
+        """The organisation's row for "not known", made anew where somebody deleted it."""
+        mode, _ = self.get_or_create(
+            organization_id=organization_id,
+            equipment_class=None,
+            code=FailureMode.UNKNOWN,
+            defaults={"name": "Unknown"},
+        )
+        return mode
+
 
 class FailureMode(OrganizationOwned):
     """A way to fail, with its ISO 14224 code. "Unknown" is one of them."""

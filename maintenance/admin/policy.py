@@ -1,11 +1,8 @@
 """When predictions become tasks, and what was decided on each."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -13,8 +10,8 @@ from maintenance.models import Decision, MaintenancePolicy, Proposal
 from predictions.admin import PredictionAdmin
 from predictions.risk import percent
 from smartmaint.accounts.scoped_admin import (
+    OnlyRowAdmin,
     ReadOnlyScopedModelAdmin,
-    ScopedHistoryAdmin,
     ScopedStackedInline,
 )
 
@@ -26,12 +23,8 @@ DECISION_BADGES = {
 
 
 @admin.register(MaintenancePolicy)
-class MaintenancePolicyAdmin(ScopedHistoryAdmin):
-    """Each organisation has one from its beginning: it is changed, never added or deleted."""
-
-    add_role = delete_role = None
+class MaintenancePolicyAdmin(OnlyRowAdmin):
     list_display = ["organization", "approval", "propose_from_probability", "propose_within_days"]
-    list_select_related = ["organization"]
     fieldsets = [
         (
             "Propose a task",
@@ -44,18 +37,6 @@ class MaintenancePolicyAdmin(ScopedHistoryAdmin):
         ),
         ("Not too often", {"fields": [("daily_budget", "cooldown_hours")]}),
     ]
-
-    def get_list_display(self, request: HttpRequest) -> list[str]:
-        return self.list_display
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """There is one to show: go to it. The operator, looking at all organisations, gets the list."""
-        policy = MaintenancePolicy.objects.for_organization(request.organization).first()
-        if policy is None:
-            return super().changelist_view(request, extra_context)
-        return redirect("admin:maintenance_maintenancepolicy_change", policy.pk)
 
 
 class ProposalInline(ScopedStackedInline):

@@ -48,9 +48,7 @@ class Teller:
 
     def tell_maintenance(self, machine: Equipment, parts: Sequence[str]) -> None:
         """Planned work: parts were exchanged, and no fault was found; the machine is no other one for that."""
-        unknown = FailureMode.objects.get(
-            organization=self.plant.organization, equipment_class=None, code=FailureMode.UNKNOWN
-        )
+        unknown = FailureMode.objects.unknown_of(self.plant.organization.pk)
         task = create_task(
             equipment=machine,
             failure_mode=unknown,

@@ -13,7 +13,7 @@ from maintenance.wording import (
 )
 from predictions.models import Prediction, PredictionStatus, Trigger
 from sensors.models import Anomaly, AnomalyStatus, MachineEvent, ReadingBatch
-from sensors.wording import pattern_in_words, silence_in_words
+from sensors.wording import silence_in_words, state_in_words
 
 Machines = dict[int, str]
 _JUDGEMENT_LEVEL = {
@@ -82,7 +82,7 @@ def anomalies(machines: Machines, start: Place | None, most: int) -> list[Entry]
     return [
         Entry(
             place=anomaly_place(anomaly),
-            title=f"Anomaly: {anomaly.sensor.key} {_excursion(anomaly)}",
+            title=f"Anomaly: {anomaly.sensor.key} {state_in_words(anomaly)}",
             words=_peak(anomaly),
             level="medium",
             machine=machines[anomaly.sensor.equipment_id],
@@ -94,14 +94,6 @@ def anomalies(machines: Machines, start: Place | None, most: int) -> list[Entry]
 
 def anomaly_place(anomaly: Anomaly) -> Place:
     return Place.of(anomaly.detected_at, Kind.ANOMALY, anomaly.pk)
-
-
-def _excursion(anomaly: Anomaly) -> str:
-    if anomaly.kind == Anomaly.Kind.NO_DATA:
-        return "is silent"
-    if anomaly.limit is None:
-        return f"is {pattern_in_words(anomaly)}"
-    return f"is beyond its {anomaly.limit.get_level_display()} limit"
 
 
 def _peak(anomaly: Anomaly) -> str:

@@ -1,5 +1,7 @@
 """The plant: its machines as a tree, and each machine with its story."""
 
+from urllib.parse import urlencode
+
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -33,6 +35,7 @@ def machine_list(request: HttpRequest) -> HttpResponse:
         "sites": sites,
         "site": site,
         "search": search,
+        "query": "&" + urlencode({"search": search, "site": site.pk if site else ""}),
         "page": page,
         "machines": machine_rows(page.object_list),
     }

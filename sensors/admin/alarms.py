@@ -7,8 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -29,8 +28,8 @@ from sensors.services.alarms.handling import (
 from sensors.services.alarms.moving import AlarmRefused
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import (
+    OnlyRowAdmin,
     ReadOnlyScopedModelAdmin,
-    ScopedHistoryAdmin,
     ScopedTabularInline,
 )
 from smartmaint.accounts.scoped_admin.questions import Question, answers, asks_first
@@ -317,12 +316,8 @@ def _doing(do: Callable[[forms.Form], object], done: str) -> Callable[[forms.For
 
 
 @admin.register(AlarmPolicy)
-class AlarmPolicyAdmin(ScopedHistoryAdmin):
-    """Each organisation has one from its beginning: it is changed, never added or deleted."""
-
-    add_role = delete_role = None
+class AlarmPolicyAdmin(OnlyRowAdmin):
     list_display = ["organization", "escalate_critical_min", "escalate_major_min", "flood_from"]
-    list_select_related = ["organization"]
     fieldsets = [
         (
             "When nobody acknowledges",
@@ -331,15 +326,3 @@ class AlarmPolicyAdmin(ScopedHistoryAdmin):
         ("Floods and shelving", {"fields": ["flood_from", "longest_shelving_h"]}),
         ("Key figures", {"fields": ["operators"]}),
     ]
-
-    def get_list_display(self, request: HttpRequest) -> list[str]:
-        return self.list_display
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """There is one to show: go to it. The operator, looking at all organisations, gets the list."""
-        policy = AlarmPolicy.objects.for_organization(request.organization).first()
-        if policy is None:
-            return super().changelist_view(request, extra_context)
-        return redirect("admin:sensors_alarmpolicy_change", policy.pk)

@@ -1,29 +1,22 @@
 """An organisation's choices about its readings, with what they mean."""
 
 from datetime import timedelta
-from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from sensors.models import IngestPolicy, Sensor
 from sensors.wording import interval_in_words
 from smartmaint import clock
-from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin
+from smartmaint.accounts.scoped_admin import OnlyRowAdmin
 
 USUAL_INTERVAL_S = Sensor._meta.get_field("expected_interval_s").default
 
 
 @admin.register(IngestPolicy)
-class IngestPolicyAdmin(ScopedHistoryAdmin):
-    """Each organisation has one from its beginning: it is changed, never added or deleted."""
-
-    add_role = delete_role = None
+class IngestPolicyAdmin(OnlyRowAdmin):
     list_display = ["organization", "unknown_sensors", "retention_days", "rejected_kept", "silence_factor"]
-    list_select_related = ["organization"]
     fieldsets = [
         (
             "Readings that are not stored",
@@ -62,15 +55,3 @@ class IngestPolicyAdmin(ScopedHistoryAdmin):
             f"A sensor that is expected every {usual} is overdue after {patience} without a reading. It becomes an "
             f"anomaly once its sender has sent without it, and after another {patience} at the latest."
         )
-
-    def get_list_display(self, request: HttpRequest) -> list[str]:
-        return self.list_display
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """There is one to show: go to it. The operator, looking at all organisations, gets the list."""
-        policy = IngestPolicy.objects.for_organization(request.organization).first()
-        if policy is None:
-            return super().changelist_view(request, extra_context)
-        return redirect("admin:sensors_ingestpolicy_change", policy.pk)

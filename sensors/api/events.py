@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,7 +10,7 @@ from rest_framework import serializers
 
 from sensors.api.ingest import IngestView, is_true
 from sensors.api.receipts import ERRORS_SHOWN, RowError
-from sensors.api.request_body import RefusedRequest
+from sensors.api.request_body import format_of
 from sensors.ingest import events
 from sensors.ingest.events import ParsedEvents
 from sensors.services import metering
@@ -80,11 +79,11 @@ class EventsView(IngestView):
         return self.receive(request)
 
     def parser(self, request: HttpRequest, api_key: ApiKey) -> Callable[[bytes], ParsedEvents]:
-        _, parse = self._format(request)
+        _, parse = format_of(request, FORMATS)
         return partial(parse, zone=ZoneInfo(api_key.time_zone) if api_key.time_zone else None)
 
     def format_name(self, request: HttpRequest) -> str:
-        return self._format(request)[0]
+        return format_of(request, FORMATS)[0]
 
     def store(self, request: HttpRequest, api_key: ApiKey, parsed: ParsedEvents) -> HttpResponse:
         receipt = record_events(
@@ -96,14 +95,6 @@ class EventsView(IngestView):
         if receipt.refusals and not receipt.accepted:
             metering.count_refused_request(api_key, "all_refused")
         return event_answer(receipt)
-
-    def _format(self, request: HttpRequest) -> Any:
-        media_type = request.content_type or "application/json"
-        if media_type not in FORMATS:
-            raise RefusedRequest(
-                415, "unsupported_media_type", f'The content type "{media_type}" is not understood.'
-            )
-        return FORMATS[media_type]
 
 
 def event_answer(receipt: EventReceipt) -> HttpResponse:

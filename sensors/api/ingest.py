@@ -14,7 +14,7 @@ from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, Permis
 from rest_framework.views import APIView
 
 from sensors.api.receipts import ReadingsBody, ReceiptBody, receipt_answer
-from sensors.api.request_body import RefusedRequest, body_of
+from sensors.api.request_body import RefusedRequest, body_of, format_of
 from sensors.ingest.formats import csv, json, ndjson, senml
 from sensors.ingest.parsed import MalformedBody, ParsedReadings, TooManyReadings
 from sensors.ingest.repeated_hour import resolve_request
@@ -210,16 +210,8 @@ class ReadingsView(IngestView):
 
     def parser(self, request: HttpRequest, api_key: ApiKey) -> Callable[[bytes], ParsedReadings]:
         return partial(
-            self._format(request).parse, zone=ZoneInfo(api_key.time_zone) if api_key.time_zone else None
+            format_of(request, FORMATS).parse, zone=ZoneInfo(api_key.time_zone) if api_key.time_zone else None
         )
 
     def format_name(self, request: HttpRequest) -> str:
-        return self._format(request).NAME
-
-    def _format(self, request: HttpRequest) -> Any:
-        media_type = request.content_type or "application/json"
-        if media_type not in FORMATS:
-            raise RefusedRequest(
-                415, "unsupported_media_type", f'The content type "{media_type}" is not understood.'
-            )
-        return FORMATS[media_type]
+        return format_of(request, FORMATS).NAME

@@ -1,10 +1,13 @@
 """The body of a request that a program posts, and the refusal of such a request as a whole."""
 
-from typing import BinaryIO, cast
+from collections.abc import Mapping
+from typing import BinaryIO, TypeVar, cast
 
 from django.http import HttpRequest
 
 from sensors.ingest.body import BrokenEncoding, TooLarge, UnsupportedEncoding, read_body
+
+Format = TypeVar("Format")
 
 
 class RefusedRequest(Exception):
@@ -13,6 +16,16 @@ class RefusedRequest(Exception):
     def __init__(self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.headers = status, code, detail, headers or {}
+
+
+def format_of(request: HttpRequest, formats: Mapping[str, Format]) -> Format:
+    """Of formats by content type the request's own, JSON where it names none; raises RefusedRequest."""
+    media_type = request.content_type or "application/json"
+    if media_type not in formats:
+        raise RefusedRequest(
+            415, "unsupported_media_type", f'The content type "{media_type}" is not understood.'
+        )
+    return formats[media_type]
 
 
 def body_of(request: HttpRequest) -> bytes:

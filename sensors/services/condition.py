@@ -9,6 +9,7 @@ from equipment.services.health import HealthReport, report_health_of_many
 from sensors.alarms.states import State
 from sensors.condition import OF_ALARM, Trouble, anomaly_penalty, told
 from sensors.models import Alarm, Anomaly, AnomalyStatus
+from sensors.wording import state_in_words
 from smartmaint.accounts.models import Organization
 from smartmaint.work import Tally
 
@@ -45,7 +46,7 @@ def _conditions(sensors: dict[int, tuple[int, int]]) -> list[HealthReport]:
         machine = anomaly.sensor.equipment_id
         silent[machine] += anomaly.kind == Anomaly.Kind.NO_DATA
         penalty = anomaly_penalty(kind=anomaly.kind, level=anomaly.level, score=anomaly.score)
-        troubles[machine].append(Trouble(f"{anomaly.sensor.key} {_what(anomaly)}", penalty))
+        troubles[machine].append(Trouble(f"{anomaly.sensor.key} {state_in_words(anomaly)}", penalty))
     return [
         _condition(key, number, measured, silent[key], troubles[key])
         for key, (number, measured) in sensors.items()
@@ -60,14 +61,6 @@ def _condition(key: int, number: int, measured: int, silent: int, troubles: list
     if silent >= measured:
         return HealthReport(key, None, "Nothing comes from its sensors.")
     return HealthReport(key, *told(troubles, nothing="Nothing out of the ordinary is noticed."))
-
-
-def _what(anomaly: Anomaly) -> str:
-    if anomaly.kind == Anomaly.Kind.NO_DATA:
-        return "is silent"
-    if anomaly.limit is not None:
-        return f"is beyond its {anomaly.limit.get_level_display()} limit"
-    return f"is unusually {anomaly.direction}"
 
 
 def _alarms(sensors: dict[int, tuple[int, int]]) -> list[HealthReport]:

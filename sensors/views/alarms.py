@@ -216,8 +216,7 @@ def _handle(
 
 def _page_to_return_to(request: HttpRequest, pk: int) -> str:
     wanted = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}) and wanted.startswith(
-        "/alarms/"
-    ):
+    is_here = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
+    if is_here and wanted.startswith(reverse("alarm-list")):
         return wanted
     return reverse("alarm", args=[pk])

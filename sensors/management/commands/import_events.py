@@ -3,16 +3,20 @@
 import csv
 import os
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from tqdm import tqdm
 
 from sensors.ingest import events
-from sensors.ingest.parsed import MalformedBody
-from sensors.management.commands.import_readings import REFUSALS_SHOWN, organization_named, zone_named
+from sensors.management.importing import (
+    REFUSALS_SHOWN,
+    opened,
+    organization_named,
+    require_none_refused,
+    zone_named,
+)
 from sensors.services.events import record_events
 from smartmaint.accounts.models import Organization
 
@@ -43,23 +47,11 @@ class Command(BaseCommand):
     def handle(self, *args: object, file: Path, **options: Any) -> None:
         organization = organization_named(options["organization"])
         options["zone"] = zone_named(options["zone"])
-        with ExitStack() as stack:
-            try:
-                stream = stack.enter_context(file.open("rb"))
-                report = options["errors"] and stack.enter_context(
-                    options["errors"].open("w", encoding="utf-8", newline="")
-                )
-            except OSError as error:
-                raise CommandError(f"{error.filename}: {error.strerror}.") from error
-            try:
-                counts = self._import(organization, stream, report, options)
-            except MalformedBody as error:
-                raise CommandError(f"{file}: {error.detail}") from error
+        with opened(file, options["errors"]) as (stream, report):
+            counts = self._import(organization, stream, report, options)
         told = ", ".join(f"{counts[name]:,} {name}" for name in (*COUNTED[1:], "rejected"))
         self.stdout.write(f"{counts['received']:,} events: {told}")
-        if counts["rejected"]:
-            where = f"{options['errors']} tells why" if options["errors"] else "--errors FILE writes down why"
-            raise CommandError(f"Refused lines: {counts['rejected']:,}; {where}.")
+        require_none_refused(counts["rejected"], options["errors"])
 
     def _import(
         self, organization: Organization, stream: BinaryIO, report: TextIO | None, options: dict[str, Any]

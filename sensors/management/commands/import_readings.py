@@ -9,20 +9,24 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
-from zoneinfo import ZoneInfo
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from sensors.ingest.formats import csv as long_csv
 from sensors.ingest.formats import wide_csv
-from sensors.ingest.parsed import MalformedBody, ParsedReadings, Refusal
+from sensors.ingest.parsed import ParsedReadings, Refusal
 from sensors.ingest.repeated_hour import RepeatedHour
+from sensors.management.importing import (
+    REFUSALS_SHOWN,
+    opened,
+    organization_named,
+    require_none_refused,
+    zone_named,
+)
 from sensors.services.ingest import ingest_readings
-from smartmaint.accounts.models import Organization, validate_time_zone
+from smartmaint.accounts.models import Organization
 
-REFUSALS_SHOWN = 20
 COUNTED = ("received", "inserted", "updated", "unchanged", "held", "rejected")
 # A transaction's fixed costs are spread over many rows, and one that is cut short costs seconds only.
 LINES_AT_ONCE = 50_000
@@ -72,22 +76,13 @@ class Command(BaseCommand):
         options["zone"] = zone_named(options["zone"])
         if options["prefix"] and not options["wide"]:
             raise CommandError("--prefix is for --wide: in a long file the keys stand in the lines.")
-        with ExitStack() as stack:
+        with opened(file, options["errors"]) as (stream, report), ExitStack() as stack:
+            parts = _blocks(stream, options)
+            parts = map(RepeatedHour().resolve if options["zone"] else _asking_for_zone, parts)
+            name = wide_csv.NAME if options["wide"] else long_csv.NAME
             try:
-                stream = stack.enter_context(file.open("rb"))
-                report = options["errors"] and stack.enter_context(
-                    options["errors"].open("w", encoding="utf-8", newline="")
-                )
-            except OSError as error:
-                raise CommandError(f"{error.filename}: {error.strerror}.") from error
-            try:
-                parts = _blocks(stream, options)
-                parts = map(RepeatedHour().resolve if options["zone"] else _asking_for_zone, parts)
                 blocks = stack.enter_context(closing(_one_ahead(parts)))
-                name = wide_csv.NAME if options["wide"] else long_csv.NAME
                 counts = self._import(organization, stream, blocks, report, name)
-            except MalformedBody as error:
-                raise CommandError(f"{file}: {error.detail}") from error
             except KeyboardInterrupt as error:
                 raise CommandError(
                     "Stopped; the same command goes on where it was.", returncode=130
@@ -126,9 +121,7 @@ class Command(BaseCommand):
     def _conclude(self, counts: Counter[str], errors: Path | None) -> None:
         told = ", ".join(f"{counts[name]:,} {name}" for name in COUNTED[1:] if name != "held" or counts[name])
         self.stdout.write(f"{counts['received']:,} readings: {told}")
-        if counts["rejected"]:
-            where = f"{errors} tells why" if errors else "--errors FILE writes down why"
-            raise CommandError(f"Refused lines: {counts['rejected']:,}; {where}.")
+        require_none_refused(counts["rejected"], errors)
 
 
 def _blocks(stream: BinaryIO, options: dict[str, Any]) -> Iterator[ParsedReadings]:
@@ -160,23 +153,3 @@ def _one_ahead(blocks: Iterator[ParsedReadings]) -> Generator[ParsedReadings]:
         while (parsed := following.result()) is not None:
             following = parser.submit(next, blocks, None)
             yield parsed
-
-
-def organization_named(slug: str) -> Organization:
-    """The active organisation; raises CommandError that names those there are."""
-    try:
-        return Organization.objects.get(slug=slug, is_active=True)
-    except Organization.DoesNotExist as error:
-        known = ", ".join(Organization.objects.filter(is_active=True).values_list("slug", flat=True))
-        raise CommandError(f"There is no organisation {slug!r}; there are: {known or 'none'}.") from error
-
-
-def zone_named(name: str | None) -> ZoneInfo | None:
-    """The time zone of an option; raises CommandError."""
-    if name is None:
-        return None
-    try:
-        validate_time_zone(name)
-    except ValidationError as error:
-        raise CommandError(f"--zone: {error.message}") from error
-    return ZoneInfo(name)

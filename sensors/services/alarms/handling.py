@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from sensors.alarms.states import Event, State
 from sensors.models import Alarm, EntryKind
@@ -10,7 +11,7 @@ from sensors.services.alarms.moving import AlarmRefused, lock_alarm, move, write
 from sensors.services.alarms.suppressing import suppressed_machines
 from sensors.services.alarms.telling import policy_of, tell_of_annunciation
 from smartmaint import clock
-from smartmaint.accounts.models import Membership, Role, User
+from smartmaint.accounts.models import Membership, Organization, Role, User
 from smartmaint.notifications.models import Severity
 from smartmaint.notifications.services.telling import notify
 
@@ -90,7 +91,7 @@ def assign_alarm(*, alarm: Alarm, by: User, assignee: User | None) -> Alarm:
     locked = lock_alarm(alarm)
     if locked.state == State.NORMAL:
         raise AlarmRefused("It is over.")
-    if assignee is not None and not _may_handle(locked, assignee):
+    if assignee is not None and not people_who_handle(locked.organization).filter(pk=assignee.pk).exists():
         raise AlarmRefused(f"{assignee.display_name} does not handle alarms here.")
     if locked.assigned_to_id == (assignee and assignee.pk):
         return locked
@@ -113,6 +114,10 @@ def assign_alarm(*, alarm: Alarm, by: User, assignee: User | None) -> Alarm:
     return locked
 
 
-def _may_handle(alarm: Alarm, person: User) -> bool:
-    members = Membership.objects.for_organization(alarm.organization).filter(user=person, is_active=True)
-    return any(member.allows(Role.TECHNICIAN) for member in members)
+def people_who_handle(organization: Organization) -> QuerySet[User]:
+    """Members who may acknowledge, shelve and comment: technicians and those above them."""
+    roles = [role for role in Role if role.includes(Role.TECHNICIAN)]
+    members = Membership.objects.for_organization(organization).filter(role__in=roles, is_active=True)
+    return User.objects.filter(pk__in=members.values("user"), is_active=True).order_by(
+        "last_name", "first_name", "username"
+    )

@@ -56,14 +56,18 @@ def failure_mode_of(anomaly: Anomaly) -> FailureMode:
     if anomaly.limit is not None:
         return anomaly.limit.failure_mode
     if anomaly.kind == Anomaly.Kind.NO_DATA:
-        return _mode_for_all(anomaly, INSTRUMENT) or _unknown(anomaly)
+        return _mode_for_all(anomaly, INSTRUMENT) or FailureMode.objects.unknown_of(anomaly.organization_id)
     on_that_side = [
         limit for limit in _limits(anomaly) if limit.direction == anomaly.direction and limit.is_active
     ]
     nearest = min(
         on_that_side, key=lambda limit: abs(limit.value - (anomaly.expected_value or 0.0)), default=None
     )
-    return nearest.failure_mode if nearest is not None else _unknown(anomaly)
+    return (
+        nearest.failure_mode
+        if nearest is not None
+        else FailureMode.objects.unknown_of(anomaly.organization_id)
+    )
 
 
 def _limits(anomaly: Anomaly) -> list[Limit]:
@@ -73,16 +77,6 @@ def _limits(anomaly: Anomaly) -> list[Limit]:
 def _mode_for_all(anomaly: Anomaly, code: str) -> FailureMode | None:
     modes = FailureMode.objects.filter(organization=anomaly.organization_id, equipment_class=None)
     return modes.filter(code=code).first()
-
-
-def _unknown(anomaly: Anomaly) -> FailureMode:
-    mode, _ = FailureMode.objects.get_or_create(
-        organization_id=anomaly.organization_id,
-        equipment_class=None,
-        code=FailureMode.UNKNOWN,
-        defaults={"name": "Unknown"},
-    )
-    return mode
 
 
 def _open(anomaly: Anomaly, failure_mode: FailureMode) -> Alarm:

@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 from django.db.models import Count, QuerySet
+from django.urls import reverse
 
 from sensors.alarms.flood import WINDOW, begins_flood
 from sensors.alarms.severity import SEVERITIES, is_worse
+from sensors.alarms.states import State
 from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, EntryKind
 from smartmaint import clock
 from smartmaint.accounts.models import Organization, Role, User
@@ -17,7 +19,6 @@ AUDIENCES = (Role.TECHNICIAN, Role.MANAGER, Role.ADMIN)
 REPEATS_AFTER = timedelta(hours=1)
 """An alarm that comes and goes is told again so much later, or when it is worse than what was told."""
 LISTED = 10
-ALARMS_PAGE = "/alarms/"
 
 
 def policy_of(organization: Organization) -> AlarmPolicy:
@@ -36,7 +37,7 @@ def audience(organization: Organization, *, escalations: int = 0) -> tuple[int, 
 def tell_of_annunciation(alarm: Alarm, entry: AlarmEntry) -> None:
     """Tell people that an alarm calls for them, if this line of its journal does. In the caller's transaction."""
     is_call = entry.is_annunciation or (
-        entry.kind == EntryKind.WORSENED and entry.to_state == "unacknowledged"
+        entry.kind == EntryKind.WORSENED and entry.to_state == State.UNACKNOWLEDGED
     )
     if not is_call:
         return
@@ -97,7 +98,7 @@ def _tell_of_flood(organization: Organization, recent: int) -> None:
         subject=f"Flood of alarms: {recent} in ten minutes",
         body=_list_of(organization)
         + "\n\nUntil there are fewer, no alarm is told one by one: look at the list.",
-        link=ALARMS_PAGE,
+        link=reverse("alarm-list"),
         about=organization.name,
     )
 
@@ -114,7 +115,7 @@ def tell_that_flood_is_over(flood: AlarmFlood) -> None:
         severity=worst_of(organization),
         subject=f"The flood of alarms is over: {flood.alarms} came, {waiting} wait to be acknowledged",
         body=_list_of(organization),
-        link=ALARMS_PAGE,
+        link=reverse("alarm-list"),
         about=organization.name,
     )
 
@@ -144,7 +145,7 @@ def tell_of_escalation(
         severity=Severity(worst),
         subject=f"Nobody acknowledged {len(alarms)} alarms",
         body=_lines([alarm for alarm, _ in alarms]),
-        link=ALARMS_PAGE,
+        link=reverse("alarm-list"),
         about=organization.name,
     )
 

@@ -8,10 +8,12 @@ from smartmaint.accounts.scoped_admin.forms import ScopedModelForm
 from smartmaint.accounts.scoped_admin.history import ScopedHistoryAdmin
 from smartmaint.accounts.scoped_admin.inlines import ScopedStackedInline, ScopedTabularInline
 from smartmaint.accounts.scoped_admin.model_admin import ReadOnlyScopedModelAdmin, ScopedModelAdmin
+from smartmaint.accounts.scoped_admin.only_row import OnlyRowAdmin
 from smartmaint.accounts.scoped_admin.operator import OperatorModelAdmin, ReadOnlyOperatorModelAdmin
 from smartmaint.accounts.scoped_admin.work_queue import WorkQueueAdmin
 
 __all__ = [
+    "OnlyRowAdmin",
     "OperatorModelAdmin",
     "ReadOnlyOperatorModelAdmin",
     "ReadOnlyScopedModelAdmin",
