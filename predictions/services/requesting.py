@@ -6,7 +6,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from predictions.models import Prediction, PredictionQuerySet, PredictionStatus, Trigger
-from sensors.models import Anomaly, AnomalyStatus, Limit, Sensor
+from sensors.models import Anomaly, AnomalyFinding, AnomalyStatus, Baseline, Limit, Sensor
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
 from smartmaint.queues import queue_now
@@ -23,11 +23,23 @@ def request_prediction(*, anomaly: Anomaly) -> list[Prediction]:
 
     A sensor without a failure limit gets one that tells what follows such anomalies. It is asked for when an anomaly
     was judged, and again when it is over: until then the last word is of a machine that was beyond its limit. Silence
-    asks for none: there is nothing new to forecast from.
+    asks for none: there is nothing new to forecast from. Nor does one of a machine that was repaired or looked at
+    since: it tells of the machine as it was.
     """
     if anomaly.status != AnomalyStatus.CREDIBLE or anomaly.kind == Anomaly.Kind.NO_DATA:
         return []
+    if _was_followed_up(anomaly):
+        return []
     return _request(sensor=anomaly.sensor, trigger=Trigger.ANOMALY, anomaly=anomaly)
+
+
+def _was_followed_up(anomaly: Anomaly) -> bool:
+    """Whether people repaired the machine, or told what they found there, since it began."""
+    repairs = Baseline.objects.filter(sensor=anomaly.sensor_id, started_at__gt=anomaly.started_at)
+    findings = AnomalyFinding.objects.filter(
+        anomaly__sensor=anomaly.sensor_id, found_at__gt=anomaly.started_at
+    )
+    return repairs.exists() or findings.exists()
 
 
 @transaction.atomic

@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 from django.db import connection, transaction
 
+from equipment.models import Verdict
 from predictions.agents import make_predictions, request_predictions
 from predictions.models import Prediction, PredictionStatus, Trigger
 from predictions.services import requesting
 from predictions.services.making import enter_predictions, forecast_pending
-from predictions.services.requesting import request_due_predictions, request_prediction_by_person
+from predictions.services.requesting import (
+    request_due_predictions,
+    request_prediction,
+    request_prediction_by_person,
+)
 from sensors.agents import detect_anomalies, validate_anomalies
 from sensors.models import Anomaly, AnomalyStatus, Level, Limit, ReadingBatch
+from sensors.services.baselines import record_finding, restart_sensor_baselines
 from smartmaint import clock
 from smartmaint.work import run_pending
 from tests.plants import foretell, make_limit, make_plant, post
@@ -191,6 +197,25 @@ def test_the_end_of_a_credible_anomaly_asks_again_so_that_the_last_word_is_of_no
     with clock.frozen(now + timedelta(minutes=10)):
         watch(plant, [2.1])
     assert Prediction.objects.count() == 2  # what is over ends once
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict.NO_FAULT_FOUND])
+def test_the_end_of_one_that_was_followed_up_asks_for_nothing(plant, verdict):
+    """A repair or a finding since it began says more than that it is over."""
+    now = clock.now()
+    with clock.frozen(now):
+        watch(plant, [2.0, 7.9])
+    looked_at = now + timedelta(minutes=2)
+    if verdict is None:
+        restart_sensor_baselines(sensors=[plant.sensor], started_at=looked_at, reason="A new bearing")
+        Anomaly.objects.update(ended_at=looked_at)
+    else:
+        record_finding(anomaly=Anomaly.objects.get(), verdict=verdict, found_at=looked_at)
+    with clock.frozen(now + timedelta(minutes=5)):
+        watch(plant, [2.0])
+        assert request_prediction(anomaly=Anomaly.objects.get()) == []
+    assert Anomaly.objects.get().ended_at is not None
+    assert Prediction.objects.count() == 1
 
 
 def test_the_end_of_one_that_nobody_believes_asks_for_nothing(plant):
