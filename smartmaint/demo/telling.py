@@ -85,6 +85,8 @@ class Telling:
     def start(self) -> None:
         self._arrive()
         self._acknowledge("On my way with the order.")
+        # Where the forecast was too calm at first, the machine's own trouble may have led to it since.
+        self.task = self.task or MaintenanceTask.objects.open().filter(prediction__sensor=self.sensor).first()
         if self.task is not None:
             start_task(task=self.task, actor=self._technician_as_actor())
 
