@@ -8,6 +8,7 @@ from django.test import Client
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Membership, Organization, Role, Scope, User
 from smartmaint.accounts.services import add_member, create_organization, issue_api_key
+from tests.plants import Plant, make_plant
 
 PASSWORD = "correct horse battery"
 
@@ -26,6 +27,12 @@ def organization(db) -> Organization:
 @pytest.fixture
 def other_organization(db) -> Organization:
     return create_organization(name="Northwind Quarry", time_zone="America/Denver")
+
+
+@pytest.fixture
+def plant(organization) -> Plant:
+    """One pump of that organisation with what is around it."""
+    return make_plant(organization)
 
 
 def member(organization: Organization, role: Role, username: str) -> User:

@@ -19,11 +19,6 @@ def run_agents() -> None:
 
 
 @pytest.fixture
-def plant(organization) -> Plant:
-    return make_plant(organization)
-
-
-@pytest.fixture
 def foreign_plant(other_organization) -> Plant:
     return make_plant(other_organization, name="alien-1")
 

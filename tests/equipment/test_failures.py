@@ -9,16 +9,11 @@ from equipment.services import record_failure
 from predictions.agents import close_horizons, score_predictions
 from predictions.models import Outcome, PredictionOutcome
 from smartmaint import clock
-from tests.plants import foretell, make_plant
+from tests.plants import foretell
 
 pytestmark = pytest.mark.django_db
 
 FAILURES = "/admin/equipment/failure/"
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
 
 
 @pytest.fixture

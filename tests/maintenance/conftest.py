@@ -4,12 +4,7 @@ import pytest
 
 from maintenance.agents import schedule_tasks
 from maintenance.services.tasks import Actor
-from tests.plants import make_plant, make_task
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
+from tests.plants import make_task
 
 
 @pytest.fixture

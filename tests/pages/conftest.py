@@ -13,12 +13,7 @@ from maintenance.services.proposing import propose_task
 from maintenance.services.tasks import Actor, approve_task, start_task
 from smartmaint import clock
 from tests.conftest import logged_in
-from tests.plants import Plant, foretell, make_plant, make_standard_job, make_technician
-
-
-@pytest.fixture
-def plant(organization) -> Plant:
-    return make_plant(organization)
+from tests.plants import Plant, foretell, make_standard_job, make_technician
 
 
 @pytest.fixture

@@ -20,14 +20,8 @@ from sensors.services.alarms.watching import watch_alarms
 from smartmaint import clock
 from smartmaint.notifications.models import Notification
 from tests.alarms import end_all, journal, raised
-from tests.plants import make_plant
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
 
 
 @pytest.fixture

@@ -7,14 +7,8 @@ from django.core.management import CommandError, call_command
 
 from sensors.models import MachineEvent
 from smartmaint import clock
-from tests.plants import make_plant
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
 
 
 @pytest.fixture

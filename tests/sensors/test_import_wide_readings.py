@@ -9,12 +9,7 @@ from django.core.management import CommandError, call_command
 
 from sensors.models import Reading, ReadingBatch
 from smartmaint import clock
-from tests.plants import make_plant, make_sensor
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
+from tests.plants import make_sensor
 
 
 @pytest.fixture

@@ -28,11 +28,6 @@ def now():
         yield clock.now()
 
 
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
 def make_anomaly(plant: Plant, *, hours_ago: float = 1, sensor=None, **more) -> Anomaly:
     """Unlike its own past, as detection writes it; to be judged."""
     sensor = sensor or plant.sensor

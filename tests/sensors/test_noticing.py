@@ -30,11 +30,6 @@ FIVE = timedelta(minutes=5)
 
 
 @pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
-@pytest.fixture
 def start():
     return clock.now() - timedelta(days=1)
 

@@ -27,11 +27,6 @@ def ten_o_clock():
 
 
 @pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
-@pytest.fixture
 def key(organization):
     return issue_api_key(organization=organization, name="plc", scopes=[Scope.INGEST])
 

@@ -77,11 +77,6 @@ def ten_o_clock():
 
 
 @pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
-@pytest.fixture
 def secret(organization):
     return issue_api_key(organization=organization, name="gateway", scopes=[Scope.INGEST])[1]
 

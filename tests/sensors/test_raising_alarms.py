@@ -14,14 +14,9 @@ from sensors.services.judgement import settle_anomaly
 from smartmaint import clock
 from smartmaint.notifications.models import Notification
 from tests.alarms import end, journal, notice, raised
-from tests.plants import make_limit, make_plant, make_sensor, post
+from tests.plants import make_limit, make_sensor, post
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
 
 
 def test_a_reading_beyond_a_limit_becomes_an_alarm_that_people_are_told_of(plant):

@@ -11,16 +11,11 @@ from sensors.agents import detect_anomalies
 from sensors.detection.detector import DetectorState as Memory
 from sensors.models import Anomaly, DetectorState, Pattern
 from smartmaint import clock
-from tests.plants import make_plant, make_sensor, post
+from tests.plants import make_sensor, post
 
 pytestmark = pytest.mark.django_db
 
 FIVE = timedelta(minutes=5)
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from sensors.storage import microseconds
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Scope
 from smartmaint.accounts.services import issue_api_key
-from tests.plants import make_plant, make_sensor
+from tests.plants import make_sensor
 
 pytestmark = pytest.mark.django_db
 
@@ -33,11 +33,6 @@ NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 def ten_o_clock():
     with clock.frozen(NOW):
         yield
-
-
-@pytest.fixture
-def plant(organization):
-    return make_plant(organization)
 
 
 @pytest.fixture

@@ -26,11 +26,6 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
-@pytest.fixture
 def chief(manager) -> Actor:
     return Actor(user=manager, is_manager=True)
 

@@ -47,11 +47,6 @@ def ten_o_clock():
 
 
 @pytest.fixture
-def plant(organization):
-    return make_plant(organization)
-
-
-@pytest.fixture
 def key(organization):
     return issue_api_key(organization=organization, name="telegraf", scopes=[Scope.INGEST])
 

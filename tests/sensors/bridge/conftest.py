@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sensors.models import Sensor
-from tests.plants import Plant, make_plant, make_sensor
+from tests.plants import make_sensor
 from tests.sensors.bridge.broker import Mosquitto
 
 
@@ -18,11 +18,6 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield running
     finally:
         running.kill()
-
-
-@pytest.fixture
-def plant(organization) -> Plant:
-    return make_plant(organization)
 
 
 @pytest.fixture
