@@ -178,7 +178,7 @@ def prepare(product: RunningProduct) -> Bench:
                 unit="mm/s",
                 physical_min=-50,
                 physical_max=500,
-                expected_interval_s=1,
+                expected_interval_s=86_400,  # silence of those that a load leaves out is not what is measured
             )
             for sensor in range(SENSORS)
         )

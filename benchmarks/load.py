@@ -143,7 +143,11 @@ def _send(
         for client in clients:
             client.prepare(ceil((prepared or 4000) / connections))
     barrier = threading.Barrier(connections + 1)
-    threads = [threading.Thread(target=client.run, args=(barrier, seconds)) for client in clients]
+    # At a given rate the clients take turns: all at once, in each round, would be bursts and not a rate.
+    threads = [
+        threading.Thread(target=client.run, args=(barrier, seconds, client.number / connections))
+        for client in clients
+    ]
     for thread in threads:
         thread.start()
     barrier.wait()
@@ -185,14 +189,15 @@ class _Client:
     def prepare(self, requests: int) -> None:
         self.prepared = [next(self.made) for _ in range(requests)]
 
-    def run(self, barrier: threading.Barrier, seconds: float) -> None:
+    def run(self, barrier: threading.Barrier, seconds: float, phase: float) -> None:
+        """At a given rate the first request is sent `phase` of the time between two later."""
         with socket.create_connection(self.address, timeout=ANSWER_SECONDS) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             answers = connection.makefile("rb")
             barrier.wait()
             began = time.monotonic()
             for sent, request in enumerate(self.prepared or self.made):
-                due = began + sent / self.requests_per_s if self.requests_per_s else 0.0
+                due = began + (sent + phase) / self.requests_per_s if self.requests_per_s else 0.0
                 time.sleep(max(0.0, due - time.monotonic()))
                 # At a given rate the wait for an earlier answer counts too.
                 start = due or time.monotonic()
