@@ -43,7 +43,7 @@ FACTS = {
         ),
         Fact(
             "pattern",
-            "what it looks like (spike, shift, drift, noise, course, stuck)",
+            "what it looks like (spike, shift, drift, noise, course, stuck, rate)",
             is_number=False,
             choices=tuple(filter(None, get_args(Pattern))),
         ),

@@ -38,9 +38,16 @@ def pattern_in_words(anomaly: Anomaly) -> str:
             return "unusually restless" if anomaly.direction == Direction.HIGH else "unusually calm"
         case Pattern.STUCK:
             return "always at the same value"
+        case Pattern.RATE:
+            return f"moving {'up' if anomaly.direction == Direction.HIGH else 'down'} faster than it can"
         case _:
             words = _PATTERN_WORDS.get(anomaly.pattern, "")
             return f"unusually {anomaly.direction}{words}"
+
+
+def expectation_of(anomaly: Anomaly) -> str:
+    """What its expected value is, which follows: "its own past would have" 3.2 mm/s."""
+    return "it could have come to" if anomaly.pattern == Pattern.RATE else "its own past would have"
 
 
 def state_in_words(anomaly: Anomaly) -> str:

@@ -13,7 +13,7 @@ from maintenance.wording import (
 )
 from predictions.models import Prediction, PredictionStatus, Trigger
 from sensors.models import Anomaly, AnomalyStatus, MachineEvent, ReadingBatch
-from sensors.wording import silence_in_words, state_in_words
+from sensors.wording import expectation_of, silence_in_words, state_in_words
 
 Machines = dict[int, str]
 _JUDGEMENT_LEVEL = {
@@ -100,7 +100,7 @@ def _peak(anomaly: Anomaly) -> str:
     if anomaly.kind == Anomaly.Kind.NO_DATA:
         return f"{capfirst(silence_in_words(anomaly))}."
     unit = anomaly.sensor.unit
-    against = "the limit is" if anomaly.limit else "its own past would have"
+    against = "the limit is" if anomaly.limit else expectation_of(anomaly)
     span = f"since {in_words(anomaly.started_at)}"
     if anomaly.ended_at is not None:
         span = f"from {in_words(anomaly.started_at)} to {in_words(anomaly.ended_at)}"

@@ -27,6 +27,7 @@ PRIOR_SHARES = {
     "course": {True: 0.2, False: 0.05, None: 0.1},
     "spike": {True: 0.2, False: 0.02, None: 0.05},
     "stuck": {True: 0.05, False: 0.02, None: 0.02},
+    "rate": {True: 0.05, False: 0.02, None: 0.02},
     # Of before patterns were told.
     "profile": {True: 0.6, False: 0.1, None: 0.3},
 }

@@ -26,6 +26,7 @@ class NewSensorForm(ScopedModelForm):
             "unit",
             "physical_min",
             "physical_max",
+            "max_change_per_min",
             "expected_interval_s",
         ]
         widgets = {
@@ -36,6 +37,7 @@ class NewSensorForm(ScopedModelForm):
             "unit": UnfoldAdminTextInputWidget,
             "physical_min": UnfoldAdminDecimalFieldWidget,
             "physical_max": UnfoldAdminDecimalFieldWidget,
+            "max_change_per_min": UnfoldAdminDecimalFieldWidget,
             "expected_interval_s": UnfoldAdminDecimalFieldWidget,
         }
 

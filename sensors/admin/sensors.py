@@ -92,7 +92,15 @@ class SensorAdmin(ScopedHistoryAdmin):
         (None, {"fields": ["key", "name", "equipment", "is_active"]}),
         (
             "What it measures",
-            {"fields": ["quantity", "unit", ("physical_min", "physical_max"), "expected_interval_s"]},
+            {
+                "fields": [
+                    "quantity",
+                    "unit",
+                    ("physical_min", "physical_max"),
+                    "max_change_per_min",
+                    "expected_interval_s",
+                ]
+            },
         ),
         ("How well it measures", {"fields": ["found_at_fault"]}),
     ]

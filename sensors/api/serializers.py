@@ -29,6 +29,7 @@ class SensorSerializer(serializers.ModelSerializer):
             "unit",
             "physical_min",
             "physical_max",
+            "max_change_per_min",
             "expected_interval_s",
             "is_active",
             "limits",

@@ -1,7 +1,8 @@
 """The detector: readings of many sensors in, excursions out, with a small state of each sensor in between.
 
 Readings must come in order of time; how they are cut into blocks changes nothing. What is as old as the
-newest reading seen, or older, is late and is ignored, as are bad readings and NaN.
+newest reading seen, or older, is late and is ignored, as are bad readings and NaN. Each reading goes past the limits;
+what is not `is_apart` and no faster than it can change goes on to the profile.
 """
 
 import copy
@@ -17,10 +18,12 @@ from sensors.detection import memory as memories
 from sensors.detection.excursions import SIGN, Excursion
 from sensors.detection.following import Following, ProfileSettings
 from sensors.detection.limits import LimitSpec, Side, follow_limits
+from sensors.detection.profile import DAY_US
+from sensors.detection.rate import Pace, Seen, follow_pace
 from sensors.detection.readings import Readings
 from sensors.detection.turns import follow_readings
 
-DETECTOR_VERSION = "2"
+DETECTOR_VERSION = "3"
 
 _UNCERTAIN, _BAD = 1, 2
 _START_US = -(2**63)
@@ -32,7 +35,10 @@ class OtherVersion(ValueError):
 
 
 class DetectorState(msgspec.Struct):
-    """All that is remembered of a sensor between two blocks; `learned` is a record of `memory.MEMORY`."""
+    """All that is remembered of a sensor between two blocks; `learned` is a record of `memory.MEMORY`.
+
+    `pace` is that of sensors with a fastest change only: others' stored states do not have it.
+    """
 
     high: Side
     low: Side
@@ -40,6 +46,7 @@ class DetectorState(msgspec.Struct):
     learned: bytes = _NOTHING_LEARNED
     last_us: int = _START_US
     excursions: int = 0
+    pace: Pace | msgspec.UnsetType = msgspec.UNSET
     version: str = DETECTOR_VERSION
 
     @classmethod
@@ -109,10 +116,12 @@ def detect_many(
     block: Block,
     limits: Sequence[Sequence[LimitSpec]],
     settings: DetectorSettings = DEFAULT_SETTINGS,
+    max_changes: Sequence[float | None] = (),
 ) -> Detected:
     """Feed a block of readings to `states`, a state and a sequence of limits a sensor. The states move on.
 
-    An excursion still open goes on in the next block under the same id.
+    `max_changes` are the fastest believable changes of the sensors in their units per minute, None where nobody
+    stated one. An excursion still open goes on in the next block under the same id.
     """
     last_us = np.array([state.last_us for state in states], np.int64)
     usable = (block.ts_us > last_us[block.sensors]) & (block.quality != _BAD) & np.isfinite(block.values)
@@ -124,9 +133,65 @@ def detect_many(
         if taken.is_apart is not None:
             rows = rows[~taken.is_apart]
             taken = block.at(rows)
+        paced = _paced_sensors(states, max_changes)
+        if len(paced):
+            is_believed, scores[rows] = _follow_paces(
+                states, taken, paced, max_changes, settings.profile, touched
+            )
+            rows = rows[is_believed]
+            taken = block.at(rows)
         scores[rows] = _follow_profiles(states, taken, settings.profile, touched)
     _move_on(states, block)
     return Detected([_snapshots(*both) for both in zip(states, touched, strict=True)], scores)
+
+
+def _paced_sensors(
+    states: Sequence[DetectorState], max_changes: Sequence[float | None]
+) -> npt.NDArray[np.int64]:
+    """The places of the sensors with a fastest change, and of those that had one when they were last seen."""
+    return np.array(
+        [
+            place
+            for place, max_change in enumerate(max_changes)
+            if max_change is not None or states[place].pace is not msgspec.UNSET
+        ],
+        np.int64,
+    )
+
+
+def _follow_paces(
+    states: Sequence[DetectorState],
+    taken: Block,
+    paced: npt.NDArray[np.int64],
+    max_changes: Sequence[float | None],
+    settings: ProfileSettings,
+    touched: list[list[Excursion]],
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Which readings are no faster than their sensor can change, and a score for each, shape (k,) both."""
+    is_believed, scores = np.ones(len(taken.sensors), bool), np.zeros(len(taken.sensors))
+    rows = np.flatnonzero(np.isin(taken.sensors, paced))
+    some = taken.at(rows)
+    readings = Readings(
+        np.searchsorted(paced, some.sensors), some.ts_us, some.values, some.quality == _UNCERTAIN
+    )
+    places = paced.tolist()
+    paces = [_pace(states[place]) for place in places]
+    most = np.array([np.inf if max_changes[place] is None else max_changes[place] for place in places], float)
+    outcome = follow_pace(paces, readings, most, give_in_us=settings.give_in_days * DAY_US)
+    for number in np.unique(readings.of).tolist():
+        place = places[number]
+        states[place].pace = msgspec.UNSET if max_changes[place] is None else paces[number]
+        touched[place] += outcome.touched[number]
+    is_believed[rows], scores[rows] = outcome.is_believed, outcome.scores
+    return is_believed, scores
+
+
+def _pace(state: DetectorState) -> Pace:
+    """How the sensor moved; of one whose fastest change is new, its last reading is what the profile saw last."""
+    if state.pace is not msgspec.UNSET:
+        return state.pace
+    learned = np.frombuffer(state.learned, memories.MEMORY)[0]
+    return Pace(Seen(int(learned["seen_us"]), float(learned["last_value"])), Seen())
 
 
 def _follow_profiles(
@@ -149,6 +214,7 @@ def detect(
     quality: npt.NDArray[np.int8],
     limits: Sequence[LimitSpec] = (),
     settings: DetectorSettings = DEFAULT_SETTINGS,
+    max_change: float | None = None,
 ) -> tuple[DetectorState, list[Excursion]]:
     """Feed a block of readings of one sensor, arrays of shape (n,) in rising order of time.
 
@@ -156,7 +222,7 @@ def detect(
     """
     state = DetectorState.empty() if state is None else state
     block = Block(np.zeros(len(ts_us), np.int64), ts_us, values, quality)
-    return state, detect_many([state], block, [limits], settings).excursions[0]
+    return state, detect_many([state], block, [limits], settings, [max_change]).excursions[0]
 
 
 def _follow_limits(

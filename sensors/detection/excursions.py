@@ -7,8 +7,9 @@ import msgspec
 Kind = Literal["limit", "profile"]
 Direction = Literal["high", "low"]
 # What an excursion of kind "profile" looks like: a few readings that came and went; a new level; a level that moves
-# away slowly; more or less noise than usual; a value that is usual at another hour; always the same value.
-Pattern = Literal["", "spike", "shift", "drift", "noise", "course", "stuck"]
+# away slowly; more or less noise than usual; a value that is usual at another hour; always the same value; a change
+# that is faster than people say it can be.
+Pattern = Literal["", "spike", "shift", "drift", "noise", "course", "stuck", "rate"]
 
 SIGN: dict[str, float] = {"high": 1.0, "low": -1.0}
 
@@ -20,7 +21,8 @@ class Excursion(msgspec.Struct):
     `started_us` is the first reading that was beyond, `noticed_us` the one at which that was certain enough,
     `ended_us` the first reading back, or None while open. `level` is the outermost limit reached
     ("" of kind "profile"), `pattern` what it looks like ("" of kind "limit"). `expected` is the limit's value,
-    or what the profile expected at the peak. Of noise, peak and expected are distances between readings.
+    or what the profile expected at the peak. Of noise, peak and expected are distances between readings; of a rate,
+    expected is the furthest that the peak could have come.
     `score`, in [0, 1], rises with the distance of the peak from it.
     """
 
@@ -36,3 +38,8 @@ class Excursion(msgspec.Struct):
     pattern: Pattern = ""
     ended_us: int | None = None
     excursion_id: int = 0
+
+
+def score_at(strength: float) -> float:
+    """.5 at the threshold, .75 at twice and .875 at three times it."""
+    return 1 - 0.5**strength

@@ -12,10 +12,9 @@ from sensors.detection.excursions import Excursion
 from sensors.detection.following import Following, ProfileSettings, Reading, Slowly, Step, add_once
 from sensors.detection.memory import Memory, Sum, empty
 from sensors.detection.profile import DAY_US, step, step_slow
-from sensors.detection.readings import Readings, differs, median
+from sensors.detection.readings import UNCERTAIN_WEIGHT, Readings, differs, median
 from sensors.detection.sums import Taken, sum_up
 
-_UNCERTAIN_WEIGHT = 0.5
 _WILD_WIDTHS = 20.0
 _COMMON = 1.5  # powers of ten: a value that one reading in thirty has is no spike, at whatever hour it comes
 _LEAST_RUN, _RUN_FACTOR, _LEAST_CHANGES = 24.0, 5.0, 50.0
@@ -29,7 +28,7 @@ class HourOfReadings:
     ) -> None:
         self.memory, self.followings, self.settings = memory, followings, settings
         self.of, self.ts_us, self.values = readings.of, readings.ts_us, readings.values
-        self.weight = np.where(readings.is_uncertain, _UNCERTAIN_WEIGHT, 1.0)
+        self.weight = np.where(readings.is_uncertain, UNCERTAIN_WEIGHT, 1.0)
         self.starts = np.flatnonzero(differs(self.of))
         self.ends = np.append(self.starts[1:], len(self.of))
         self.first_us = self.ts_us[self.starts]

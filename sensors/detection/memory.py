@@ -1,4 +1,4 @@
-"""What is remembered of sensors, as one array of records: a record a sensor, 3.5 kB each.
+"""What is remembered of sensors, as one array of records: a record a sensor, 4.8 kB each.
 
 Times are microseconds since 1970 UTC, values in the sensor's unit, hours those of readings (silence does not
 count). What belongs to the hour that is still going on stands in `sums`, `extremes` and `finished_run`: it is
@@ -17,6 +17,7 @@ BINS = (6, 8, 10)
 ALL_BINS = 3 * sum(BINS)
 TAIL_BINS = 24
 REFERENCE_DAYS = 15
+REFERENCE_WEEK = 28  # a place for each six hours of the week
 
 
 class Sum(IntEnum):
@@ -105,6 +106,7 @@ MEMORY = np.dtype(
         ("noise_ring", "f4", (DAY_HOURS,)),
         ("ring_hours", "f8"),
         ("reference", "f8", (REFERENCE_DAYS,)),
+        ("reference_week", "f8", (REFERENCE_WEEK,)),
         ("noise_reference", "f4", (REFERENCE_DAYS,)),
         ("reference_days", "f8"),
         ("reference_scale", "f8"),
@@ -130,6 +132,6 @@ def empty(sensors: int) -> Memory:
         memory[name] = np.inf
     for name in ("highest", "usual_highest", "warm_highest"):
         memory[name] = -np.inf
-    for name in ("ring", "noise_ring", "reference", "noise_reference"):
+    for name in ("ring", "noise_ring", "reference", "reference_week", "noise_reference"):
         memory[name] = np.nan
     return memory

@@ -12,7 +12,7 @@ late. What was told fades by half in `_HALF_LIFE_DAYS`.
 import math
 
 from sensors.detection.baseline import HOUR_US
-from sensors.detection.excursions import SIGN, Direction, Excursion, Pattern
+from sensors.detection.excursions import SIGN, Direction, Excursion, Pattern, score_at
 from sensors.detection.following import Following, ProfileSettings, Reading, Run, Slowly, Step, Told
 
 DAY_US = 24 * HOUR_US
@@ -89,7 +89,7 @@ def _lone(following: Following, reading: Reading, settings: ProfileSettings) -> 
         return None
     excursion = _begin(run.started_us, reading.ts_us, "high" if run.size > 0 else "low", "spike")
     excursion.peak_us, excursion.peak_value, excursion.expected = run.peak_us, run.value, run.expected
-    excursion.score = _score(abs(run.size) / settings.threshold)
+    excursion.score = score_at(abs(run.size) / settings.threshold)
     excursion.ended_us = reading.ts_us
     return Step(excursion, news)
 
@@ -214,9 +214,4 @@ def _set_peak(
 ) -> None:
     following.strength = strength
     excursion.peak_us, excursion.peak_value, excursion.expected = at_us, value, expected
-    excursion.score = _score(strength)
-
-
-def _score(strength: float) -> float:
-    """.5 at the threshold, .75 at twice and .875 at three times it."""
-    return 1 - 0.5**strength
+    excursion.score = score_at(strength)

@@ -6,6 +6,8 @@ import numpy as np
 
 from sensors.detection.cycle import Bools, Floats, Ints
 
+UNCERTAIN_WEIGHT = 0.5
+
 
 @dataclass(frozen=True)
 class Readings:

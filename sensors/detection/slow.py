@@ -2,9 +2,10 @@
 
 The reference is made of the first fifteen days since the baseline began and does not move: a slow fault does
 not become normal. From eight days on it is used, with its second lowest and second highest day as the range
-within which a day is normal, and when it is whole with the third: so a weekend is normal, and a few odd days
-among the first are not. Beyond it, distances count in steps of what a mean of 24
-hours scatters. Three things are looked at after each hour: the level, its drift (Page's cumulative sum over
+within which a day is normal, and when it is whole with the third: so a few odd days among the first are not
+normal. What lies outside of that range is normal too where the day before the same time of the week was as far
+out in the first week, and in the second: a quiet weekend. Beyond both, distances count in steps of what a mean of
+24 hours scatters. Three things are looked at after each hour: the level, its drift (Page's cumulative sum over
 whole days), and the noise (the mean distance between readings that follow each other).
 """
 
@@ -15,8 +16,9 @@ import numpy.typing as npt
 
 from sensors.detection import baseline
 from sensors.detection.cycle import Bools, Floats
-from sensors.detection.memory import DAY_HOURS, REFERENCE_DAYS, Memory, Sum
+from sensors.detection.memory import DAY_HOURS, REFERENCE_DAYS, REFERENCE_WEEK, WEEK_HOURS, Memory, Sum
 
+_WEEK_STEP = WEEK_HOURS // REFERENCE_WEEK
 _LEAST_FILLED = 18  # hours of the last 24
 _FIRST_DAYS = 8
 _LEVEL_STEPS = 4.0
@@ -114,11 +116,13 @@ def forget_reference(memory: Memory, is_old: Bools) -> None:
             "drift_low_since_us",
         ):
             memory[name][is_old] = 0
-        memory["reference"][is_old] = memory["noise_reference"][is_old] = np.nan
+        for name in ("reference", "reference_week", "noise_reference"):
+            memory[name][is_old] = np.nan
 
 
 def _extend_reference(memory: Memory, mean: Floats, jump: Floats, may_learn: Bools) -> None:
-    """Note each day of the first eight; with the last of them the usual scatter is fixed."""
+    """Note each of the first days; with the last of them the usual scatter is fixed."""
+    _note_week(memory, mean, may_learn & (memory["reference_days"] < REFERENCE_DAYS))
     is_day = may_learn & (memory["ring_hours"] % DAY_HOURS == 0) & (memory["reference_days"] < REFERENCE_DAYS)
     rows = np.flatnonzero(is_day)
     if not len(rows):
@@ -129,6 +133,27 @@ def _extend_reference(memory: Memory, mean: Floats, jump: Floats, may_learn: Boo
     memory["reference_days"][rows] += 1
     memory["reference_scale"][rows] = baseline.usual_spread(memory[rows])
     memory["reference_floor"][rows] = baseline.floor(memory[rows])
+
+
+def _note_week(memory: Memory, mean: Floats, may_learn: Bools) -> None:
+    """Note what the last day came to at this time of the week; in the second week, the more usual of the two."""
+    is_noted = may_learn & (memory["reference_days"] >= 1) & (memory["hour"] % _WEEK_STEP == 0)
+    rows = np.flatnonzero(is_noted)
+    if not len(rows):
+        return
+    place = memory["hour"][rows] // _WEEK_STEP % REFERENCE_WEEK
+    before, now = memory["reference_week"][rows, place], mean[rows]
+    middle = _sum(memory["reference"][rows]) / memory["reference_days"][rows]
+    memory["reference_week"][rows, place] = np.where(abs(before - middle) <= abs(now - middle), before, now)
+
+
+def _of_week(memory: Memory) -> Floats:
+    """What the last day came to at this time of the first weeks, NaN where that is not known."""
+    rows, week = np.arange(len(memory)), memory["reference_week"]
+    place, share = memory["hour"] // _WEEK_STEP, memory["hour"] % _WEEK_STEP / _WEEK_STEP
+    left, right = week[rows, place % REFERENCE_WEEK], week[rows, (place + 1) % REFERENCE_WEEK]
+    between: Floats = np.where(share > 0, left + share * (right - left), left)
+    return between
 
 
 def _range(memory: Memory, reference: Floats) -> tuple[Floats, Floats, Floats]:
@@ -142,12 +167,24 @@ def _range(memory: Memory, reference: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _level(memory: Memory, mean: Floats) -> tuple[Floats, Floats, Floats]:
-    """Distance beyond the range of the reference in thresholds, the middle of the reference, and the step."""
+    """Distance beyond what is normal in thresholds, what is usual, and the step."""
     low, middle, high = _range(memory, memory["reference"])
     step = np.maximum(memory["reference_scale"] / np.sqrt(DAY_HOURS), _RANGE_SHARE * (high - low))
     step = np.maximum(step, memory["reference_floor"])
-    beyond = np.where(mean > high, mean - high, np.where(mean < low, mean - low, 0.0))
-    return beyond / (_LEVEL_STEPS * step), middle, step
+    # Quiet days that come each week may be all that lies outside of the range, which leaves out the two lowest.
+    by_week = _outside(_of_week(memory), low, high)
+    middle -= (
+        _sum(_outside(memory["reference_week"], low[:, np.newaxis], high[:, np.newaxis])) / REFERENCE_WEEK
+    )
+    below, above = np.minimum(by_week, 0.0), np.maximum(by_week, 0.0)
+    beyond = _outside(mean, low + below, high + above)
+    usual = np.clip(mean, middle + below, middle + above)
+    return beyond / (_LEVEL_STEPS * step), usual, step
+
+
+def _outside(values: Floats, low: Floats, high: Floats) -> Floats:
+    """How far values lie above or (negative) below a range; 0 inside it, and where nothing is known."""
+    return np.fmin(values - low, 0.0) + np.fmax(values - high, 0.0)
 
 
 def _sum_up_drift(memory: Memory, distance: Floats, is_judged: Bools) -> None:

@@ -92,6 +92,7 @@ class Pattern(models.TextChoices):
     NOISE = "noise", "change of noise"
     COURSE = "course", "unusual at this hour"
     STUCK = "stuck", "stuck value"
+    RATE = "rate", "faster than it can change"
 
 
 class Anomaly(OrganizationOwned, PendingWork):
@@ -128,7 +129,8 @@ class Anomaly(OrganizationOwned, PendingWork):
     ended_at = models.DateTimeField(null=True, blank=True)
     peak_value = models.FloatField(null=True)
     expected_value = models.FloatField(
-        null=True, help_text="The limit, or what the sensor's own past would have."
+        null=True,
+        help_text="The limit, what the sensor's own past would have, or the furthest it could have come.",
     )
     score = models.FloatField(help_text="From 0 to 1: how far from normal.")
     detector_version = models.CharField(max_length=10)
@@ -175,8 +177,14 @@ class Anomaly(OrganizationOwned, PendingWork):
         constraints = [
             models.UniqueConstraint(
                 fields=["sensor", "kind", "direction"],
-                condition=Q(ended_at__isnull=True),
+                condition=Q(ended_at__isnull=True) & ~Q(pattern="rate"),
                 name="anomaly_open_once",
+            ),
+            # A value may jump while its level has shifted already: two things that go on at once.
+            models.UniqueConstraint(
+                fields=["sensor"],
+                condition=Q(ended_at__isnull=True, pattern="rate"),
+                name="anomaly_open_rate_once",
             ),
             models.UniqueConstraint(
                 fields=["sensor", "kind", "direction", "started_at"], name="anomaly_once"

@@ -49,6 +49,12 @@ class Sensor(OrganizationOwned):
     physical_max = models.FloatField(
         null=True, blank=True, help_text="Above this the sensor itself is wrong."
     )
+    max_change_per_min = models.FloatField(
+        "fastest change (per min)",
+        null=True,
+        blank=True,
+        help_text="In the sensor's unit. What moves faster is told and is not learned from.",
+    )
     expected_interval_s = models.FloatField(
         "expected interval (s)", default=300, validators=[MinValueValidator(0.001)]
     )
@@ -67,6 +73,12 @@ class Sensor(OrganizationOwned):
                 | Q(physical_min__lt=F("physical_max")),
                 name="sensor_physical_range",
                 violation_error_message="The physical range ends below its beginning.",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_change_per_min__isnull=True)
+                | Q(max_change_per_min__gt=0, max_change_per_min__lt=float("inf")),
+                name="sensor_fastest_change",
+                violation_error_message="The fastest change is a number above 0.",
             ),
             models.CheckConstraint(condition=Q(expected_interval_s__gt=0), name="sensor_expected_interval"),
             SameOrganization(field="equipment", name="sensor_equipment_same_organization"),

@@ -8,7 +8,7 @@ from django.db.models.functions import Greatest
 from sensors import storage
 from sensors.detection.detector import DETECTOR_VERSION
 from sensors.detection.excursions import Excursion
-from sensors.models import Anomaly, Sensor
+from sensors.models import Anomaly, Pattern, Sensor
 from sensors.services.outcomes import SensorDetection
 from sensors.signals import anomaly_detected, anomaly_ended
 
@@ -35,11 +35,7 @@ def keep_anomalies(detection: SensorDetection) -> None:
 
 def _open_anomaly(detection: SensorDetection, excursion: Excursion, started_at: datetime) -> None:
     sensor = detection.sensor
-    if excursion.ended_us is None:
-        # One that was left open, by a detector that has forgotten it since, is over when another begins.
-        Anomaly.objects.open().filter(
-            sensor=sensor, kind=excursion.kind, direction=excursion.direction
-        ).update(ended_at=Greatest(F("started_at"), started_at))
+    _end_forgotten(sensor, excursion, started_at)
     anomaly = Anomaly(
         organization_id=sensor.organization_id,
         sensor=sensor,
@@ -55,10 +51,28 @@ def _open_anomaly(detection: SensorDetection, excursion: Excursion, started_at: 
     anomaly_detected.send(sender=Anomaly, anomaly=anomaly)
 
 
+def _end_forgotten(sensor: Sensor, excursion: Excursion, started_at: datetime) -> None:
+    """One that was left open, by a detector that has forgotten it since, is over when another begins."""
+    if excursion.ended_us is not None:
+        return
+    if excursion.pattern == Pattern.RATE:
+        cannot_be_open_beside_it = Q(pattern=Pattern.RATE)
+    else:
+        cannot_be_open_beside_it = Q(kind=excursion.kind, direction=excursion.direction) & ~Q(
+            pattern=Pattern.RATE
+        )
+    Anomaly.objects.open().filter(cannot_be_open_beside_it, sensor=sensor).update(
+        ended_at=Greatest(F("started_at"), started_at)
+    )
+
+
 def _update_anomaly(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> None:
     if anomaly.ended_at is not None:
         return
     changed = list(DESCRIPTION)
+    if (anomaly.pattern == Pattern.RATE) != (excursion.pattern == Pattern.RATE):
+        # Its sensor got or lost a fastest change, and was scored anew.
+        _end_forgotten(sensor, excursion, anomaly.started_at)
     if excursion.level != anomaly.level:
         anomaly.judge_again()
         changed += Anomaly.JUDGEMENT_FIELDS

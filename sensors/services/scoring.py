@@ -128,7 +128,12 @@ def _score(watched: Sequence[_Watched]) -> None:
         if not left:
             return
         rows = [found[one.sensor.pk] for one in left]
-        detected = detect_many([one.memory for one in left], _block(left, rows), [one.limits for one in left])
+        detected = detect_many(
+            [one.memory for one in left],
+            _block(left, rows),
+            [one.limits for one in left],
+            max_changes=[one.sensor.max_change_per_min for one in left],
+        )
         for one, its_rows, excursions in zip(left, rows, detected.excursions, strict=True):
             one.excursions |= {excursion.excursion_id: excursion for excursion in excursions}
             one.scored_until = storage.moment(its_rows.ts_us[-1])

@@ -285,6 +285,7 @@ def test_a_sensor_is_made_of_a_line_and_takes_what_waits(manager_client, plant, 
         ({"unit": "furlong"}, "unit"),
         ({"expected_interval_s": "0"}, "expected_interval_s"),
         ({"physical_min": "5", "physical_max": "1"}, "__all__"),
+        ({"max_change_per_min": "0"}, "__all__"),
         ({"equipment": ""}, "equipment"),
     ],
 )

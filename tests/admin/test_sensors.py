@@ -119,6 +119,22 @@ def test_an_earlier_version_of_a_sensor_does_not_bring_its_unit_back(manager_cli
     assert Sensor.objects.get(pk=plant.sensor.pk).unit == "m/s"
 
 
+def test_who_stated_a_sensors_fastest_change_is_kept(manager_client, plant):
+    assert save(manager_client, plant.sensor, max_change_per_min="2.5").status_code == 302
+    version = plant.sensor.history.latest()
+    assert (version.max_change_per_min, version.history_user.username) == (2.5, "mina")
+    save(manager_client, plant.sensor, max_change_per_min="")
+    assert Sensor.objects.get(pk=plant.sensor.pk).max_change_per_min is None
+
+
+@pytest.mark.parametrize(
+    ("value", "field"), [("0", "__all__"), ("-1", "__all__"), ("inf", "max_change_per_min")]
+)
+def test_a_fastest_change_that_cannot_be_is_refused(manager_client, plant, value, field):
+    [errors] = errors_of(save(manager_client, plant.sensor, max_change_per_min=value))
+    assert list(errors) == [field]
+
+
 def test_a_sensor_with_readings_is_not_deleted(manager_client, plant):
     sensor = make_sensor(plant.machine, "pump-7/temperature")
     post(sensor, [2.0])

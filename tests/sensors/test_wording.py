@@ -16,6 +16,8 @@ from sensors.wording import excursion_in_words, pattern_in_words
         ("profile", "noise", "high", "unlike its own past: unusually restless"),
         ("profile", "noise", "low", "unlike its own past: unusually calm"),
         ("profile", "stuck", "high", "unlike its own past: always at the same value"),
+        ("profile", "rate", "high", "unlike its own past: moving up faster than it can"),
+        ("profile", "rate", "low", "unlike its own past: moving down faster than it can"),
     ],
 )
 def test_an_excursion_says_what_it_looks_like(kind, pattern, direction, words):

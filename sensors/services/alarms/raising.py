@@ -12,7 +12,7 @@ from sensors.services.alarms.moving import lock_open_alarm, move, write_entry
 from sensors.services.alarms.suppressing import suppressed_machines
 from sensors.services.alarms.telling import tell_of_annunciation
 from sensors.unit_signs import with_unit
-from sensors.wording import pattern_in_words, silence_in_words
+from sensors.wording import expectation_of, pattern_in_words, silence_in_words
 from smartmaint import clock
 
 PAST_AFTER = timedelta(hours=1)
@@ -150,4 +150,4 @@ def summary_of(anomaly: Anomaly) -> str:
         level = anomaly.limit.get_level_display()
         return f"{sensor.key}: {value}, beyond its {level} limit of {bound}"[:300]
     usual = with_unit(anomaly.expected_value, sensor.unit)
-    return f"{sensor.key}: {value}, {pattern_in_words(anomaly)} (its own past would have {usual})"[:300]
+    return f"{sensor.key}: {value}, {pattern_in_words(anomaly)} ({expectation_of(anomaly)} {usual})"[:300]

@@ -28,8 +28,9 @@ def plant_sensor(seed, *, days=90, amplitude=5.0, weekend=-4.0, base=50.0):
     return ts_us, base + daily + weekend * is_weekend + rng.normal(0, 1, len(ts_us))
 
 
-def watch(ts_us, values, *, state=None, quality=0, limits=()):
-    return detect(state, ts_us, values, np.full(len(ts_us), quality, np.int8), limits)
+def watch(ts_us, values, *, state=None, quality=0, limits=(), max_change=None):
+    quality = np.full(len(ts_us), quality, np.int8)
+    return detect(state, ts_us, values, quality, limits, max_change=max_change)
 
 
 def latest(snapshots):
@@ -200,17 +201,18 @@ EAGER = DetectorSettings(profile=ProfileSettings(threshold=2.5, give_in_days=0.5
     faults=st.lists(
         st.tuples(st.integers(9 * DAY, 12 * DAY - 300), st.integers(1, 300), st.floats(-12, 12)), max_size=4
     ),
+    max_change=st.sampled_from([None, 0.5, 1.5]),
 )
-def test_how_readings_are_cut_into_blocks_changes_nothing(seed, cuts, faults):
+def test_how_readings_are_cut_into_blocks_changes_nothing(seed, cuts, faults, max_change):
     ts_us, values = plant_sensor(seed, days=12)
     quality = np.random.default_rng(seed).choice([0, 0, 0, 0, 1, 2], len(values)).astype(np.int8)
     for start, length, size in faults:
         values[start : start + length] += size
-    whole, expected = detect(None, ts_us, values, quality, LIMITS, EAGER)
+    whole, expected = detect(None, ts_us, values, quality, LIMITS, EAGER, max_change)
     state, snapshots = None, []
     for block in np.split(np.arange(len(values)), sorted(cuts)):
         state = state and DetectorState.from_bytes(state.to_bytes())
-        state, part = detect(state, ts_us[block], values[block], quality[block], LIMITS, EAGER)
+        state, part = detect(state, ts_us[block], values[block], quality[block], LIMITS, EAGER, max_change)
         snapshots += part
     assert state.to_bytes() == whole.to_bytes()
     assert latest(snapshots) == latest(expected)
@@ -220,12 +222,19 @@ def test_how_readings_are_cut_into_blocks_changes_nothing(seed, cuts, faults):
 @given(
     st.lists(
         st.tuples(st.integers(1, 10**12), st.floats(width=64), st.integers(0, 2)), min_size=1, max_size=60
-    )
+    ),
+    st.none() | st.floats(min_value=0, exclude_min=True, allow_infinity=False),
 )
-def test_no_readings_break_the_detector(readings):
+def test_no_readings_break_the_detector(readings, max_change):
     steps, values, quality = (np.array(column) for column in zip(*readings, strict=True))
     state, excursions = detect(
-        None, START_US + np.cumsum(steps), values, quality.astype(np.int8), LIMITS, DetectorSettings()
+        None,
+        START_US + np.cumsum(steps),
+        values,
+        quality.astype(np.int8),
+        LIMITS,
+        DetectorSettings(),
+        max_change,
     )
     assert len(state.to_bytes()) < 8_000
     for excursion in excursions:

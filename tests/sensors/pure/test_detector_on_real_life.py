@@ -186,3 +186,56 @@ def test_no_readings_at_all_change_nothing():
     detected = detect_many([state], Block(nothing, nothing, np.empty(0), np.empty(0, np.int8)), [()])
     assert detected.excursions == [[]]
     assert state == DetectorState.empty()
+
+
+def weekly(begin_hour, quiet_days, *, depth=3.0, days=70):
+    """Hourly readings that are lower on some days of the week, 0 being Monday."""
+    ts_us, values = hourly(days, 1)
+    ts_us = ts_us + begin_hour * 3_600_000_000
+    weekday = (ts_us // DAY_US + 3) % 7
+    return ts_us, values - depth * np.isin(weekday, quiet_days), weekday
+
+
+def watch_together(series):
+    ts_us, values = (np.concatenate(column) for column in zip(*series, strict=True))
+    sensors = np.repeat(np.arange(len(series)), [len(one[0]) for one in series])
+    block = Block(sensors, ts_us, values, np.zeros(len(ts_us), np.int8))
+    return detect_many([DetectorState.empty() for _ in series], block, [()] * len(series)).excursions
+
+
+def test_quiet_days_of_each_week_are_normal_wherever_the_days_of_the_reference_are_cut():
+    series = [weekly(hour, quiet)[:2] for hour in (2, 8, 14, 20) for quiet in ([6], [5, 6], [2])]
+    excursions = [one for its in watch_together(series) for one in its]
+    # By chance; told of every week it would be more than a hundred.
+    assert len([one for one in excursions if one.pattern != "spike"]) <= 4
+
+
+def test_a_shift_is_told_on_a_quiet_day_and_after_it():
+    series = []
+    for begins_on in (2, 6):
+        ts_us, values, weekday = weekly(8, [6])
+        begin = 40 * 24 + int(np.argmax(weekday[40 * 24 :] == begins_on))
+        values[begin:] -= 2.0
+        series.append((ts_us, values))
+        shift_us = ts_us[begin]
+        (excursions,) = watch_together(series[-1:])
+        first = next(one for one in excursions if one.noticed_us > shift_us)
+        assert (first.pattern, first.direction) == ("shift", "low")
+        assert first.noticed_us - shift_us < 2 * DAY_US
+
+
+def test_one_odd_day_among_the_first_is_not_normal_on_its_weekday():
+    ts_us, values = hourly(60, 3)
+    values[4 * 24 : 5 * 24] -= 3.0
+    values[39 * 24 : 40 * 24] -= 3.0  # five weeks later
+    (excursions,) = watch_together([(ts_us, values)])
+    assert [(one.pattern, one.direction) for one in excursions] == [("shift", "low")]
+    assert 39 < day_of(excursions[0], "noticed_us") < 40.2
+
+
+def test_a_quiet_day_that_is_worked_on_is_nothing_unusual():
+    ts_us, values, weekday = weekly(8, [6])
+    worked = (weekday == 6) & (np.arange(len(ts_us)) // 24 > 42) & (np.arange(len(ts_us)) // 24 < 51)
+    values[worked] += 3.0
+    patterns = {one.pattern for one in watch_together([(ts_us, values)])[0]}
+    assert patterns <= {"course", "spike"}
