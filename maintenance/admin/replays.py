@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.forms import BaseModelForm
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget
@@ -25,6 +26,7 @@ from maintenance.services.replays import (
 )
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ScopedModelAdmin, ScopedModelForm, WorkQueueAdmin
+from smartmaint.accounts.scoped_admin.questions import page_of
 
 LOADED_AGAIN_S = 15
 # In a world of its own: it is made of what was uploaded, its scripts stand in it, and it needs nothing from here.
@@ -170,7 +172,8 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
         """A plot per machine, on a page that can be saved."""
         run = self.own_row(request, object_id)
         if not run.plots_page:
-            raise Http404("This replay has no plots.")
+            self.message_user(request, "There are no plots of it: they are made at a replay's end.", messages.WARNING)
+            return redirect(page_of(self, run))
         return HttpResponse(run.plots_page, headers={"Content-Security-Policy": PLOTS_POLICY})
 
     def has_download_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
