@@ -59,6 +59,8 @@ def logging_config(*, style: str, level: str) -> dict:
             # It would say at each import that plotly, which nobody here needs, is missing.
             "prophet.plot": {"level": "CRITICAL"},
             "axes": {"level": "WARNING"},
+            # What was refused is told as a finished request; of what broke, this tells where.
+            "django.request": {"level": "ERROR"},
             "django.server": {"handlers": ["stderr"], "level": level, "propagate": False},
         },
     }

@@ -66,6 +66,15 @@ def test_other_requests_are_told_once(client, told):
     assert told() == [200, 404]
 
 
+def test_what_is_refused_is_told_in_one_line(client, ingest_key, caplog):
+    headers = {"Authorization": f"Bearer {ingest_key[1]}"}
+    client.post("/api/v1/readings", "{", "application/json", headers=headers)
+    assert len(caplog.records) == 1
+    client.get("/no/such/page")
+    assert [record.levelname for record in caplog.records if record.levelname != "INFO"] == ["WARNING"] * 2
+    assert len([record for record in caplog.records if "request_started" not in str(record.msg)]) == 2
+
+
 def test_a_way_to_post_that_cannot_parse_cannot_be_made():
     with pytest.raises(TypeError, match="abstract"):
         IngestView()

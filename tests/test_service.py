@@ -39,6 +39,7 @@ AGENTS = {
     "maintenance.agents.schedule_tasks",
     "maintenance.agents.tell_replays",
     "smartmaint.notifications.agents.deliver_notifications",
+    "smartmaint.notifications.agents.drop_old_notifications",
 }
 
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.forms import BaseModelForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget
@@ -25,6 +26,14 @@ from maintenance.services.replays import (
 )
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ScopedModelAdmin, ScopedModelForm, WorkQueueAdmin
+from smartmaint.accounts.scoped_admin.questions import page_of
+
+LOADED_AGAIN_S = 15
+# In a world of its own: it is made of what was uploaded, its scripts stand in it, and it needs nothing from here.
+PLOTS_POLICY = (
+    "sandbox allow-scripts allow-downloads; default-src 'none'; img-src data: blob:; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+)
 
 
 class SeveralFilesInput(UnfoldAdminFileFieldWidget):
@@ -43,7 +52,7 @@ class SeveralFilesField(forms.FileField):
 
 class NewReplayForm(ScopedModelForm):
     files = SeveralFilesField(
-        label="files",
+        label="Files",
         help_text=f"CSV files as docs/replay.md describes them, and replay.toml if they are called otherwise; at most "
         f"{MOST_FILES} with {MOST_BYTES // 2**20} MB in all.",
     )
@@ -74,8 +83,16 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
     list_display = ["name", "created_at", "state_badge", "told", "first_line"]
     search_fields = ["name"]
     list_select_related = ["organization"]
-    actions_detail = ["download_tasks"]
-    readonly_fields = ["state_badge", "told", "what_it_came_to", "created_at", "created_by", "readings"]
+    actions_detail = ["show_plots", "download_tasks"]
+    readonly_fields = ["state_badge", "told", "what_it_came_to", "created_at", "created_by", "how_many"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReplayRun]:
+        return super().get_queryset(request).defer("plots_page", "tasks_csv")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """There is nothing to show before the end, nor of one that failed."""
+        run = self.get_object(request, object_id)
+        return super().get_actions_detail(request, object_id) if run is not None and run.report else []
 
     def get_fieldsets(self, request: HttpRequest, obj: ReplayRun | None = None) -> Any:
         if obj is None:
@@ -86,7 +103,7 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
                 {
                     "fields": [
                         ("state_badge", "told"),
-                        "readings",
+                        "how_many",
                         ("with_events", "open_hours"),
                         ("created_at", "created_by"),
                     ]
@@ -94,6 +111,13 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
             ),
             ("What it came to", {"fields": ["what_it_came_to"]}),
         ]
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().change_view(request, object_id, *args, **kwargs)
+        run = self.get_object(request, object_id)
+        if run is not None and run.due_at is not None:
+            response.headers["Refresh"] = str(LOADED_AGAIN_S)
+        return response
 
     def save_model(self, request: HttpRequest, obj: ReplayRun, form: BaseModelForm, change: bool) -> None:
         start_replay(run=obj, files=form.cleaned_data["files"], user=request.user)
@@ -127,6 +151,10 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
     def told(self, run: ReplayRun) -> str:
         return f"{run.progress:.0%}"
 
+    @admin.display(description="readings")
+    def how_many(self, run: ReplayRun) -> str:
+        return f"{run.readings:,}"
+
     @admin.display(description="caught", empty_value="")
     def first_line(self, run: ReplayRun) -> str | None:
         return run.report[2] if len(run.report) > 2 else None
@@ -136,8 +164,17 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
         if run.failed_because or run.last_error:
             return run.failed_because or run.last_error
         if run.finished_at is None:
-            return "It is still being told: load this page again in a minute."
+            return f"It is still being told. This page loads itself again every {LOADED_AGAIN_S} seconds."
         return render_to_string("admin/maintenance/replay_report.html", {"lines": run.report})
+
+    @action(description="Show the plots", url_path="plots", permissions=["download"], icon="monitoring")
+    def show_plots(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """A plot per machine, on a page that can be saved."""
+        run = self.own_row(request, object_id)
+        if not run.plots_page:
+            self.message_user(request, "There are no plots of it: they are made at a replay's end.", messages.WARNING)
+            return redirect(page_of(self, run))
+        return HttpResponse(run.plots_page, headers={"Content-Security-Policy": PLOTS_POLICY})
 
     def has_download_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self.may(request, Role.MANAGER)

@@ -55,6 +55,7 @@ class ReplayRun(OrganizationOwned, PendingWork):
     failed_because = models.TextField(blank=True, editable=False)
     report = models.JSONField(default=list, blank=True, editable=False, help_text="The figures in words.")
     tasks_csv = models.TextField(blank=True, editable=False)
+    plots_page = models.TextField(blank=True, editable=False, help_text="HTML that needs nothing else.")
 
     objects = ReplayRunQuerySet.as_manager()
 

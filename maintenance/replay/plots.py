@@ -1,19 +1,20 @@
 """A page with a plot per machine: its readings day by day, what was believed, proposed, reported and what failed."""
 
-from pathlib import Path
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from bokeh.embed import file_html
 from bokeh.layouts import column
-from bokeh.models import Span
+from bokeh.models import Legend, Span
 from bokeh.plotting import figure
 from bokeh.resources import INLINE
 from numpy.typing import NDArray
 
 from maintenance.replay.past import Past
 from maintenance.replay.report import Report
-from sensors.storage import microseconds
+from sensors.plots.canvas import LIGHT, paint
+from sensors.storage import microseconds, moment
 
 # So many points are seen across a page; more only make it slow.
 POINTS = 600
@@ -26,27 +27,39 @@ MARKS = {
 }
 
 
-def save_plots(past: Past, report: Report, path: Path, *, zone: ZoneInfo) -> None:
-    """Write the page: it holds all that it needs, and opens without a network."""
-    figures = [_plot_machine(machine, past, report) for machine in past.kinds]
-    page = file_html(column(*figures, sizing_mode="stretch_width"), INLINE, "Replay")
-    path.write_text(page, encoding="utf-8")
+# Without it a phone shows the page as if it were a desk's, and everything tiny.
+PAGE = (
+    '{% block preamble %}<meta name="viewport" content="width=device-width, initial-scale=1">{% endblock %}'
+)
 
 
-def _plot_machine(machine: str, past: Past, report: Report) -> figure:
+def plots_page(past: Past, report: Report, *, zone: ZoneInfo, name: str) -> str:
+    """An HTML page that holds all that it needs, and opens without a network."""
+    figures = [_plot_machine(machine, past, report, zone) for machine in past.kinds]
+    layout = column(*figures, sizing_mode="stretch_width")
+    return file_html(layout, INLINE, name, template=PAGE)
+
+
+def _plot_machine(machine: str, past: Past, report: Report, zone: ZoneInfo) -> figure:
     plot = figure(
-        title=f"Machine {machine}",
-        height=260,
+        title=f"Machine {machine}, times in {zone.key}",
+        height=320,
         sizing_mode="stretch_width",
         x_axis_type="datetime",
         y_axis_label="standard deviations",
-        x_range=(past.begins_us / 1e3, past.ends_us / 1e3),
+        x_range=(_shown(past.begins_us, zone), _shown(past.ends_us, zone)),
         tools="xpan,xwheel_zoom,box_zoom,reset",
+        # Nothing is on by itself: on a phone a finger over the plot scrolls the page.
+        active_drag=None,
+        active_scroll=None,
     )
+    plot.add_layout(Legend(orientation="horizontal", ncols=3, margin=0, padding=2), "above")
     own = [series for series in past.series if series.machine == machine]
     for series, color in zip(own, COLORS * len(own), strict=False):
-        at_ms, values = _thinned(series.ts_us, series.values)
-        plot.line(at_ms, values, color=color, legend_label=series.name)
+        ts_us, values = _thinned(series.ts_us, series.values)
+        plot.line(
+            [_shown(at_us, zone) for at_us in ts_us.tolist()], values, color=color, legend_label=series.name
+        )
     moments = {
         "event": [one.at_us for one in past.events if one.machine == machine],
         "credible anomaly": [at_us for of, at_us in report.anomalies if of == machine],
@@ -54,21 +67,24 @@ def _plot_machine(machine: str, past: Past, report: Report) -> figure:
         "failure": [at_us for of, at_us in report.failures if of == machine],
     }
     for name, times in moments.items():
-        plot.line([], [], legend_label=name, **MARKS[name])
+        plot.line([np.nan], [np.nan], legend_label=name, **MARKS[name])
         for at_us in times:
-            plot.add_layout(Span(location=at_us / 1e3, dimension="height", **MARKS[name]))
-    plot.legend.orientation = "horizontal"
-    plot.legend.location = "top_left"
-    plot.legend.label_text_font_size = "8pt"
+            plot.add_layout(Span(location=_shown(at_us, zone), dimension="height", **MARKS[name]))
+    paint(plot, LIGHT)
     return plot
+
+
+def _shown(at_us: int, zone: ZoneInfo) -> float:
+    """A moment as BokehJS takes it, which knows no time zones: milliseconds, of the local clock."""
+    return moment(at_us).astimezone(zone).replace(tzinfo=UTC).timestamp() * 1e3
 
 
 def _thinned(
     ts_us: NDArray[np.int64], values: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Means of neighbouring readings, about `POINTS` of them, in standard deviations from the sensor's median."""
     size = max(1, len(values) // POINTS)
     whole = len(values) // size * size
     means = values[:whole].reshape(-1, size).mean(axis=1)
     spread = float(np.std(values)) or 1.0
-    return ts_us[:whole:size] / 1e3, (means - np.median(values)) / spread
+    return ts_us[:whole:size], (means - np.median(values)) / spread

@@ -16,9 +16,7 @@ NAMED = 3
 
 def report_maintenance(organization: Organization | None = None) -> Tally:
     """Report the overdue work of the machines (of one organisation, or of all)."""
-    machines = (
-        Equipment.objects.all() if organization is None else Equipment.objects.for_organization(organization)
-    )
+    machines = Equipment.objects.for_one_or_all(organization)
     overdue: dict[int, list[MaintenanceTask]] = defaultdict(list)
     for task in (
         MaintenanceTask.objects.overdue().filter(equipment__in=machines).order_by("required_by", "pk")

@@ -17,6 +17,7 @@ from maintenance.replay.mapping import Mapping as Names
 from maintenance.replay.mapping import PastUnreadable, read_mapping
 from maintenance.replay.past import Past, read_past
 from maintenance.replay.plant import ReplayPlant, build_plant, find_plant, make_scratch
+from maintenance.replay.plots import plots_page
 from maintenance.replay.report import make_report, report_lines, write_tasks
 from maintenance.services.removing import remove_organizations
 from smartmaint import clock
@@ -36,6 +37,7 @@ class Stretch:
     told_until_us: int | None = None
     report: list[str] = field(default_factory=list)
     tasks_csv: str = ""
+    plots_page: str = ""
     failed_because: str = ""
 
 
@@ -105,7 +107,11 @@ def tell_stretch(run: ReplayRun) -> Stretch:
             report = make_report(past, plant, zone=names.zone)
             lines = io.StringIO()
             write_tasks(report, lines)
-            return Stretch(report=report_lines(report), tasks_csv=lines.getvalue())
+            return Stretch(
+                report=report_lines(report),
+                tasks_csv=lines.getvalue(),
+                plots_page=plots_page(past, report, zone=names.zone, name=run.name),
+            )
     except PastUnreadable as error:
         return Stretch(failed_because=str(error))
 
@@ -139,6 +145,7 @@ def keep_stretch(run: ReplayRun, stretch: Stretch) -> None:
         run.mark_due()
     else:
         run.report, run.tasks_csv = stretch.report, stretch.tasks_csv
+        run.plots_page = stretch.plots_page
         run.failed_because, run.finished_at = stretch.failed_because, clock.now()
         take_scratch_away(run)
     run.save()

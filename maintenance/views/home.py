@@ -41,11 +41,9 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@role_required(Role.VIEWER)
 def home_numbers(request: HttpRequest) -> HttpResponse:
     """The numbers of the home page, asked for again and again while it is open."""
-    if not request.user.is_authenticated or request.organization is None:
-        # Logged out meanwhile: the page is loaded anew, which leads to the log-in.
-        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     return render(request, "home/numbers.html", {"numbers": _numbers(request)})
 
 

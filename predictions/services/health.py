@@ -12,10 +12,9 @@ from smartmaint.work import Tally
 
 def report_forecasts(organization: Organization | None = None) -> Tally:
     """Report the forecasts of the machines (of one organisation, or of all)."""
-    machines, limits, sensors = Equipment.objects.all(), Limit.objects.all(), Sensor.objects.all()
-    if organization is not None:
-        machines = machines.for_organization(organization)
-        limits, sensors = limits.for_organization(organization), sensors.for_organization(organization)
+    machines = Equipment.objects.for_one_or_all(organization)
+    limits = Limit.objects.for_one_or_all(organization)
+    sensors = Sensor.objects.for_one_or_all(organization)
     limited = set(limits.active().values_list("sensor__equipment", flat=True))
     worst: dict[int, Prediction] = {}
     foretold = (

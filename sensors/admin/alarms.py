@@ -11,10 +11,11 @@ from django.http import HttpRequest
 from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import INPUT_CLASSES
 
 from sensors.admin.alarm_figures import alarm_figures_page
 from sensors.alarms.states import Event
+from sensors.forms import ReasonForm, ShelveForm
 from sensors.models import Alarm, AlarmEntry, AlarmPolicy, AlarmState
 from sensors.models.alarms import AlarmQuerySet
 from sensors.services.alarms.handling import (
@@ -103,13 +104,11 @@ class JournalInline(ScopedTabularInline):
         return entry.by.display_name if entry.by else "the service"
 
 
-class ReasonInAdminForm(forms.Form):
-    reason = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, label="Why")
-
-
-class ShelveInAdminForm(forms.Form):
-    hours = forms.FloatField(widget=UnfoldAdminDecimalFieldWidget, initial=8)
-    comment = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, required=False, label="Why")
+def _in_admin(form: forms.Form) -> forms.Form:
+    """The form of the alarm's page for people, with the looks of the admin."""
+    for field in form.fields.values():
+        field.widget.attrs["class"] = " ".join(INPUT_CLASSES)
+    return form
 
 
 @admin.register(Alarm)
@@ -256,7 +255,7 @@ class AlarmAdmin(ReadOnlyScopedModelAdmin):
             title="Shelve this alarm",
             words="It is out of the way for so many hours and then comes back by itself.",
             submit="Shelve",
-            form=ShelveInAdminForm(answers(request)),
+            form=_in_admin(ShelveForm(answers(request))),
             do=_doing(
                 lambda form: shelve_alarm(alarm=alarm, by=request.user, **form.cleaned_data), "Shelved."
             ),
@@ -284,9 +283,11 @@ class AlarmAdmin(ReadOnlyScopedModelAdmin):
             words="It calls nobody until somebody puts it back.",
             submit="Take out of service",
             is_dangerous=True,
-            form=ReasonInAdminForm(answers(request)),
+            form=_in_admin(ReasonForm(answers(request))),
             do=_doing(
-                lambda form: take_out_of_service(alarm=alarm, by=request.user, **form.cleaned_data),
+                lambda form: take_out_of_service(
+                    alarm=alarm, by=request.user, reason=form.cleaned_data["comment"]
+                ),
                 "Out of service.",
             ),
         )

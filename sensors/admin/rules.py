@@ -8,10 +8,12 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
 from sensors.models import ValidationRule
+from sensors.services.rules import missing_rules, seed_validation_rules
 from sensors.services.trying import Trial, try_rule
+from smartmaint.accounts.access import organization_of
 from smartmaint.accounts.models import Role
 from smartmaint.accounts.scoped_admin import ScopedHistoryAdmin
-from smartmaint.accounts.scoped_admin.questions import page_of
+from smartmaint.accounts.scoped_admin.questions import Question, asks_first, page_of
 
 TRIED_FIELDS = ["fact", "operator", "value", "adjustment"]
 
@@ -29,6 +31,7 @@ class ValidationRuleAdmin(ScopedHistoryAdmin):
         ("When", {"fields": [("fact", "operator", "value")]}),
         ("Then", {"fields": ["adjustment", "reason"]}),
     ]
+    actions_list = ["add_usual"]
     actions_detail = ["try_it"]
 
     @admin.display(description="when", ordering="fact")
@@ -41,6 +44,24 @@ class ValidationRuleAdmin(ScopedHistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ValidationRule]:
         return super().get_queryset(request).select_related("organization")
+
+    @asks_first(
+        "Add the usual rules that are missing",
+        url_path="add-usual",
+        permission="add",
+        icon="playlist_add",
+        refusals=(),
+    )
+    def add_usual(self, request: HttpRequest) -> Question:
+        """For an organisation that is older than some of them, or has deleted some."""
+        organization = organization_of(request)
+        missing = [rule.name for rule in missing_rules(organization)]
+        return Question(
+            title="Add the usual rules that are missing",
+            words=_named("These are missing", missing) if missing else "No usual rule is missing.",
+            submit=f"Add {len(missing)}" if missing else "",
+            do=lambda _: _named("Added", seed_validation_rules(organization)),
+        )
 
     def has_try_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self.may(request, Role.MANAGER)
@@ -67,6 +88,10 @@ class ValidationRuleAdmin(ScopedHistoryAdmin):
             "page_of_row": page_of_row,
         }
         return TemplateResponse(request, "admin/sensors/try_rule.html", context)
+
+
+def _named(words: str, names: list[str]) -> str:
+    return f"{words}: {', '.join(names)}." if names else "No usual rule was missing."
 
 
 def _changes_in_words(trial: Trial) -> list[tuple[str, int]]:

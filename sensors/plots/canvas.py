@@ -16,7 +16,7 @@ from bokeh.plotting import figure
 from sensors.models import Level
 from sensors.plots.series import Series
 from sensors.storage import moment
-from sensors.unit_signs import unit_sign
+from sensors.unit_signs import number, unit_sign
 
 HEIGHT = 320
 MONTH_FORMAT = "%b\n%Y"
@@ -203,7 +203,7 @@ def paint(plot: figure, look: Look) -> None:
 
 
 def level_label(level: str, value: float, unit: str) -> str:
-    return f"{Level(level).label} {value:g} {unit_sign(unit)}".rstrip()
+    return f"{Level(level).label} {number(value, digits=6)} {unit_sign(unit)}".rstrip()
 
 
 def draw_repairs(canvas: Canvas, started_at: Sequence[datetime]) -> None:

@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 from sensors.models import Anomaly, AnomalyStatus, Limit, Sensor
 from sensors.plots.canvas import LIGHT, Canvas, Look, draw_repairs, level_label
 from sensors.plots.series import Series, read_series
-from sensors.unit_signs import with_unit
+from sensors.unit_signs import number, with_unit
 from sensors.wording import silence_in_words
 from smartmaint import clock
 
@@ -73,6 +73,6 @@ def describe(series: Series, sensor: Sensor) -> str:
         return f"{name}: no readings in this time.{at_last}" if latest else f"{name}: no readings yet."
     lowest, highest = series.extremes()
     return (
-        f"{name}: {sensor.quantity} between {lowest:.4g} and {with_unit(highest, sensor.unit)}, "
+        f"{name}: {sensor.quantity} between {number(lowest)} and {with_unit(highest, sensor.unit)}, "
         f"{with_unit(series.values[-1], sensor.unit)} at the end.{at_last}"
     )

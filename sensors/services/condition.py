@@ -18,11 +18,8 @@ CALM = (State.OUT_OF_SERVICE, State.SUPPRESSED_BY_DESIGN)
 
 def report_condition(organization: Organization | None = None) -> Tally:
     """Report condition and alarms of the machines (of one organisation, or of all)."""
-    machines = (
-        Equipment.objects.all() if organization is None else Equipment.objects.for_organization(organization)
-    )
     active = Q(sensors__is_active=True)
-    counted = machines.annotate(
+    counted = Equipment.objects.for_one_or_all(organization).annotate(
         number=Count("sensors", filter=active),
         measured=Count("sensors", filter=active & Q(sensors__latest__isnull=False)),
     )

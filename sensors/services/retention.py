@@ -3,16 +3,25 @@
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from sensors.ingest.checks import DAY_US, DEFAULT_WINDOW_PAST_US
-from sensors.models import Anomaly, IngestPolicy, ReadingBatch, RefusedRequests, RejectedReading
+from sensors.models import (
+    AlarmEntry,
+    AlarmState,
+    Anomaly,
+    IngestPolicy,
+    ReadingBatch,
+    RefusedRequests,
+    RejectedReading,
+)
 from sensors.storage.kinds import kind
 from smartmaint import clock
+from smartmaint.retention import STEP_ROWS, Dropped, drop_records
 
 COMPRESSED_AFTER = timedelta(days=14)
 HOURLY_ROLLUPS_KEPT = timedelta(days=5 * 365)
@@ -20,40 +29,45 @@ HOURLY_ROLLUPS_KEPT = timedelta(days=5 * 365)
 BATCHES_KEPT = timedelta(days=14)
 REJECTED_KEPT = timedelta(days=90)
 REFUSED_REQUESTS_KEPT = timedelta(days=90)
-STEP_ROWS = 10_000
-"""What one statement deletes at most: it holds its locks for some tens of milliseconds."""
 
-_SENSORS_WITH_OLD = """
-    SELECT id FROM sensors_sensor sensor
-    CROSS JOIN LATERAL (SELECT 1 FROM {table} WHERE sensor_id = sensor.id AND {at} < %s LIMIT 1) old
+_OWNERS_WITH_OLD = """
+    SELECT id FROM {owners} owner
+    CROSS JOIN LATERAL (SELECT 1 FROM {table} WHERE {of} = owner.id AND {at} < %s LIMIT 1) old
     WHERE organization_id = %s ORDER BY id
 """
 _STEP = """
     SELECT count(*), max({at}) FROM (
-        SELECT {at} FROM {table} WHERE sensor_id = %s AND {at} < %s ORDER BY {at} LIMIT %s
+        SELECT {at} FROM {table} WHERE {of} = %s AND {at} < %s ORDER BY {at} FETCH FIRST %s ROWS WITH TIES
     ) step
 """
-_DELETE_STEP = "DELETE FROM {table} WHERE sensor_id = %s AND {at} <= %s"
+_DELETE_STEP = "DELETE FROM {table} WHERE {of} = %s AND {at} <= %s"
 
 
-@dataclass
-class Dropped:
-    """What a run of retention took away: whole parts of the readings (months or chunks), and rows."""
+@dataclass(frozen=True)
+class _Table:
+    """A table whose rows are found by what they are of and their moment."""
 
-    parts: int = 0
-    rows: dict[str, int] = field(default_factory=dict)
-    """By table."""
-    is_finished: bool = True
-    """False when the time was up before everything old was gone."""
+    name: str
+    at: str
+    of: str = "sensor_id"
+    owners: str = "sensors_sensor"
+
+    def fill(self, sql: str) -> str:
+        return sql.format(table=self.name, at=self.at, of=self.of, owners=self.owners)
+
+
+READINGS = _Table("sensors_reading", "ts")
+FIVE_MINUTES = _Table("sensors_fiveminuterollup", "started_at")
+HOURS = _Table("sensors_hourlyrollup", "started_at")
+EVENTS = _Table("sensors_machineevent", "at", of="equipment_id", owners="equipment_equipment")
 
 
 @dataclass(frozen=True)
 class _Old:
-    """One sensor's rows of a table before a moment."""
+    """One sensor's, or one machine's, rows of a table before a moment."""
 
-    table: str
-    at: str
-    sensor_id: int
+    table: _Table
+    owner_id: int
     before: datetime
 
 
@@ -69,7 +83,7 @@ def window_past_us(retention_days: int) -> int:
 def drop_old_readings(*, budget_seconds: float) -> Dropped:
     """Take away what is older than its organisation keeps it; what is left when the time is up goes next time.
 
-    What people look at stays: newest readings, anomalies, predictions and the days' rollups.
+    What people look at stays: newest readings, anomalies, alarms, predictions and the days' rollups.
     """
     deadline = time.monotonic() + budget_seconds
     dropped, retentions = Dropped(), _retentions()
@@ -78,9 +92,13 @@ def drop_old_readings(*, budget_seconds: float) -> Dropped:
         dropped.parts = kind().drop_before(_day_before(max(retentions.values())))
     # First what there is least of: readings may take all the time there is, again and again.
     now = clock.now()
-    _delete_records(_done_rejected(before=now - REJECTED_KEPT), dropped, deadline)
-    _delete_records(RefusedRequests.objects.filter(hour__lt=now - REFUSED_REQUESTS_KEPT), dropped, deadline)
-    _delete_records(_settled_batches(before=now - BATCHES_KEPT), dropped, deadline - budget_seconds / 2)
+    drop_records(_done_rejected(before=now - REJECTED_KEPT), dropped, deadline=deadline)
+    drop_records(
+        RefusedRequests.objects.filter(hour__lt=now - REFUSED_REQUESTS_KEPT), dropped, deadline=deadline
+    )
+    for organization_id, kept in retentions.items():
+        drop_records(_journals(organization_id, before=_day_before(kept)), dropped, deadline=deadline)
+    drop_records(_settled_batches(before=now - BATCHES_KEPT), dropped, deadline=deadline - budget_seconds / 2)
     _delete_in_turn(deque(_old_rows(retentions)), dropped, deadline)
     return dropped
 
@@ -104,20 +122,20 @@ def _day_before(age: timedelta) -> datetime:
 def _old_rows(retentions: dict[int, timedelta]) -> Iterator[_Old]:
     longest = max(retentions.values(), default=timedelta())
     for organization_id, kept in retentions.items():
+        yield from _old_of(organization_id, EVENTS, kept)
         if kept < longest:
-            yield from _old_of(organization_id, "sensors_reading", "ts", kept)
-        yield from _old_of(organization_id, "sensors_fiveminuterollup", "started_at", kept)
-        hours_kept = max(kept, HOURLY_ROLLUPS_KEPT)
-        yield from _old_of(organization_id, "sensors_hourlyrollup", "started_at", hours_kept)
+            yield from _old_of(organization_id, READINGS, kept)
+        yield from _old_of(organization_id, FIVE_MINUTES, kept)
+        yield from _old_of(organization_id, HOURS, max(kept, HOURLY_ROLLUPS_KEPT))
 
 
-def _old_of(organization_id: int, table: str, at: str, kept: timedelta) -> Iterator[_Old]:
+def _old_of(organization_id: int, table: _Table, kept: timedelta) -> Iterator[_Old]:
     before = _day_before(kept)
     with connection.cursor() as cursor:
-        cursor.execute(_SENSORS_WITH_OLD.format(table=table, at=at), [before, organization_id])
-        sensor_ids = [pk for (pk,) in cursor.fetchall()]
-    for sensor_id in sensor_ids:
-        yield _Old(table, at, sensor_id, before)
+        cursor.execute(table.fill(_OWNERS_WITH_OLD), [before, organization_id])
+        owner_ids = [pk for (pk,) in cursor.fetchall()]
+    for owner_id in owner_ids:
+        yield _Old(table, owner_id, before)
 
 
 def _delete_in_turn(waiting: deque[_Old], dropped: Dropped, deadline: float) -> None:
@@ -128,7 +146,7 @@ def _delete_in_turn(waiting: deque[_Old], dropped: Dropped, deadline: float) -> 
             return
         old = waiting.popleft()
         deleted = _delete_step(old)
-        _count(dropped, old.table, deleted)
+        dropped.count(old.table.name, deleted)
         if deleted >= STEP_ROWS:
             waiting.append(old)
 
@@ -137,10 +155,9 @@ def _delete_step(old: _Old) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         # A bitmap scan does not see what TimescaleDB unpacks for a DELETE, before PostgreSQL 17 (mended after 2.22).
         cursor.execute("SET LOCAL enable_bitmapscan = off")
-        names = {"table": old.table, "at": old.at}
-        cursor.execute(_STEP.format(**names), [old.sensor_id, old.before, STEP_ROWS])
+        cursor.execute(old.table.fill(_STEP), [old.owner_id, old.before, STEP_ROWS])
         count, last_at = cursor.fetchone()
-        cursor.execute(_DELETE_STEP.format(**names), [old.sensor_id, last_at])
+        cursor.execute(old.table.fill(_DELETE_STEP), [old.owner_id, last_at])
     return count
 
 
@@ -157,21 +174,11 @@ def _done_rejected(*, before: datetime) -> models.QuerySet:
     return RejectedReading.objects.filter(is_done, received_at__lt=before).order_by("id")
 
 
-def _delete_records(records: models.QuerySet, dropped: Dropped, deadline: float) -> None:
-    """Locking looks at the condition once more, at the row as it is by then: one that came again meanwhile stays."""
-    while True:
-        if time.monotonic() >= deadline:
-            dropped.is_finished = False
-            return
-        with transaction.atomic():
-            locked = records.select_for_update(skip_locked=True, of=("self",))
-            some = list(locked.values_list("pk", flat=True)[:STEP_ROWS])
-            records.model._default_manager.filter(pk__in=some).delete()
-        _count(dropped, records.model._meta.db_table, len(some))
-        if len(some) < STEP_ROWS:
-            return
-
-
-def _count(dropped: Dropped, table: str, rows: int) -> None:
-    if rows:
-        dropped.rows[table] = dropped.rows.get(table, 0) + rows
+def _journals(organization_id: int, *, before: datetime) -> models.QuerySet:
+    """What alarms that were over before then say of themselves; what somebody wrote since stays until it is old too."""
+    return AlarmEntry.objects.filter(
+        organization_id=organization_id,
+        at__lt=before,
+        alarm__state=AlarmState.NORMAL,
+        alarm__closed_at__lt=before,
+    ).order_by("id")

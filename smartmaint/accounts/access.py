@@ -5,7 +5,7 @@ from functools import wraps
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from smartmaint.accounts.models import Organization, Role
@@ -36,9 +36,9 @@ def role_required(role: Role) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                return _sent_elsewhere(request, redirect_to_login(request.get_full_path()))
             if request.user.is_superuser and request.organization is None:
-                return redirect("switch-organization")
+                return _sent_elsewhere(request, redirect("switch-organization"))
             organization_of(request)
             if not allows(request, role):
                 raise PermissionDenied(f"This page is for people with the role {role.label.lower()}.")
@@ -47,3 +47,8 @@ def role_required(role: Role) -> Callable[[View], View]:
         return guarded
 
     return decorate
+
+
+def _sent_elsewhere(request: HttpRequest, to: HttpResponse) -> HttpResponse:
+    """For htmx, which would put the other page into a piece of this one: load this one anew, which leads there."""
+    return HttpResponse(status=204, headers={"HX-Refresh": "true"}) if request.htmx else to

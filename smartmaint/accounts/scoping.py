@@ -17,6 +17,10 @@ class ScopedQuerySet(models.QuerySet):
         """Rows of one organisation; none of it for None, so that a missing organisation opens nothing."""
         return self.filter(organization=organization) if organization is not None else self.none()
 
+    def for_one_or_all(self, organization: models.Model | None) -> Self:
+        """For agents alone: rows of one organisation or, for None, of all of them."""
+        return self.all() if organization is None else self.for_organization(organization)
+
 
 class OrganizationOwned(models.Model):
     """A row that belongs to one organisation."""

@@ -1,13 +1,15 @@
-"""The agent of notifications: it delivers what was told."""
+"""The agents of notifications: they deliver what was told, and forget it when it is old."""
 
 import structlog
 
 from smartmaint.agents import agent
 from smartmaint.notifications.models import Notification
 from smartmaint.notifications.services.delivering import Delivery, deliver, record_delivery
+from smartmaint.notifications.services.retention import drop_old_notifications as drop_old
 from smartmaint.work import Tally, each, run_pending
 
 BUDGET_SECONDS = 20.0
+RETENTION_BUDGET_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +24,12 @@ def deliver_notifications() -> Tally:
         batch_size=1,
         budget_seconds=BUDGET_SECONDS,
     )
+
+
+@agent(every=3600, at_once=1)
+def drop_old_notifications() -> Tally:
+    """Take away messages that were sent, or given up, long ago."""
+    return Tally(settled=drop_old(budget_seconds=RETENTION_BUDGET_SECONDS).total)
 
 
 def _record(notification: Notification, delivery: Delivery) -> None:

@@ -67,7 +67,7 @@ def test_the_buttons_are_those_that_the_table_allows(manager_client, alarm):
     assert now(alarm).state == "acknowledged"
     manager_client.post(f"{LIST}{alarm.pk}/shelve/", {"hours": "4", "comment": "Known"})
     assert buttons() == {"shelve", "unshelve", "take-out"}
-    manager_client.post(f"{LIST}{alarm.pk}/take-out/", {"reason": "On order"})
+    manager_client.post(f"{LIST}{alarm.pk}/take-out/", {"comment": "On order"})
     assert buttons() == {"put-back"}
     manager_client.post(f"{LIST}{alarm.pk}/put-back/")
     assert now(alarm).state == "unacknowledged"

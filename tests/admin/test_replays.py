@@ -1,10 +1,13 @@
 """A manager starts a replay with uploaded files, watches it, and reads what it came to."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from maintenance import agents
 from maintenance.agents import tell_replays
@@ -62,13 +65,50 @@ def test_an_agent_tells_it_and_the_page_reports(run, manager_client, organizatio
 
     run.refresh_from_db()
     assert (run.progress, run.due_at, run.failed_because, run.scratch) == (1.0, None, "", None)
-    page = manager_client.get(page_of(run)).content.decode()
-    assert "failures caught at least 12 h ahead: 0 of 0" in page
+    response = manager_client.get(page_of(run))
+    assert "Refresh" not in response
+    page = response.content.decode()
+    assert "Failures caught at least 12 h ahead: 0 of 0" in page
     answer = manager_client.get(f"{LIST}{run.pk}/tasks/")
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer.content.startswith(b"machineID,datetime,")
     assert list(Organization.objects.all()) == [organization]
     assert not Reading.objects.exists()
+
+
+def test_its_plots_are_shown_in_a_world_of_their_own(run, manager_client):
+    plots = f"{LIST}{run.pk}/plots/"
+    assert plots not in manager_client.get(page_of(run)).content.decode()
+    assert "There are no plots of it" in manager_client.get(plots, follow=True).content.decode()
+    tell_replays()
+
+    assert plots in manager_client.get(page_of(run)).content.decode()
+    answer = manager_client.get(plots)
+    page = answer.content.decode()
+    assert "Machine 1, times in UTC" in page
+    assert "<title>Last year</title>" in page
+    assert 'name="viewport"' in page
+    assert re.search("<(script|link)[^>]* (src|href)=", page) is None
+    assert answer["Content-Security-Policy"].startswith("sandbox allow-scripts")
+    assert "allow-same-origin" not in answer["Content-Security-Policy"]
+
+
+def test_the_page_of_plots_takes_names_for_names(manager_client):
+    name = "</title></script><script>alert(1)</script>"
+    uploads = [SimpleUploadedFile("PdM_telemetry.csv", readings(1).replace(b",1,", f",{name},".encode()))]
+    form = {"name": name, "files": uploads, "with_events": "on", "open_hours": "72"}
+    assert manager_client.post(f"{LIST}add/", form).status_code == 302
+    tell_replays()
+    run = ReplayRun.objects.get()
+    assert run.failed_because == ""
+    assert name not in manager_client.get(f"{LIST}{run.pk}/plots/").content.decode()
+
+
+def test_the_list_leaves_the_large_parts_of_a_replay_alone(run, manager_client):
+    tell_replays()
+    with CaptureQueriesContext(connection) as queries:
+        assert manager_client.get(LIST).status_code == 200
+    assert not any("plots_page" in query["sql"] for query in queries)
 
 
 def test_a_long_one_is_told_a_stretch_at_a_time(run, manager_client, monkeypatch):
@@ -79,7 +119,9 @@ def test_a_long_one_is_told_a_stretch_at_a_time(run, manager_client, monkeypatch
         run.refresh_from_db()
         shares.append(run.progress)
         if len(shares) == 1:
-            assert "still being told" in manager_client.get(page_of(run)).content.decode()
+            page = manager_client.get(page_of(run))
+            assert "still being told" in page.content.decode()
+            assert page["Refresh"] == "15"
     assert shares == sorted(shares)
     assert len(shares) > 10
     assert shares[-1] == 1.0
@@ -148,7 +190,8 @@ def test_too_much_is_left_to_the_command(add, monkeypatch):
 
 
 def test_it_is_the_managers_of_the_organisation(run, technician_client, viewer_client, outsider_client):
-    for address in (page_of(run), f"{LIST}{run.pk}/tasks/"):
+    tell_replays()
+    for address in (page_of(run), f"{LIST}{run.pk}/tasks/", f"{LIST}{run.pk}/plots/"):
         assert technician_client.get(address).status_code == 403
         assert viewer_client.get(address).status_code == 403
         assert outsider_client.get(address).status_code == 404

@@ -84,6 +84,28 @@ def test_the_navigation_says_how_many_are_open(viewer_client, alarm, manager):
     assert '1<span class="visually-hidden"> open, 0 not acknowledged</span>' in page
 
 
+def test_the_list_asks_for_itself_again_and_again(viewer_client, alarm, plant):
+    address = f"/alarms/?show=open&amp;site={plant.site.pk}"
+    page = viewer_client.get(address.replace("&amp;", "&")).content.decode()
+    assert (
+        f'id="alarm-list" hx-get="{address}" hx-trigger="every 15s, visibilitychange from:document"' in page
+    )
+    # What it takes from the answer stands in it, also where there is nothing.
+    for query in ("", "?show=aside", "?show=over"):
+        again = viewer_client.get(LIST + query, headers=HTMX).content.decode()
+        for place in ("alarm-list", "alarm-count", "count-open", "count-aside"):
+            assert again.count(f'id="{place}"') == 1
+
+
+def test_the_list_of_who_was_logged_out_meanwhile_is_loaded_anew(client, operator_client, alarm):
+    for anybody in (client, operator_client):
+        answer = anybody.get(LIST, headers=HTMX)
+        assert (answer.status_code, answer.headers["HX-Refresh"], answer.content) == (204, "true", b"")
+        assert anybody.get(LIST).status_code == 302
+    assert client.post(f"{LIST}{alarm.pk}/acknowledge/", headers=HTMX).status_code == 204
+    assert now(alarm).acknowledged_at is None
+
+
 def test_one_tap_acknowledges(owner_client, alarm, plant):
     answer = owner_client.post(f"{LIST}{alarm.pk}/acknowledge/", {"next": "/alarms/?show=open"})
     assert answer.headers["Location"] == "/alarms/?show=open"

@@ -122,7 +122,7 @@ def test_the_numbers_refresh_by_themselves(manager_client, proposed):
 
 
 def test_the_numbers_of_somebody_logged_out_reload_the_page(client):
-    answer = client.get(reverse("home-numbers"))
+    answer = client.get(reverse("home-numbers"), headers={"HX-Request": "true"})
 
     assert (answer.status_code, answer.headers["HX-Refresh"], answer.content) == (204, "true", b"")
 

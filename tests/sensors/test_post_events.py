@@ -1,46 +1,21 @@
 """POST /api/v1/events answers as POST /api/v1/readings does; one test per case."""
 
 import gzip
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
 from equipment.models import Equipment, KeyRestriction
 from sensors.models import KeyAllowance, MachineEvent, RefusedRequests
-from smartmaint import clock
 from smartmaint.accounts.models import Scope
 from smartmaint.accounts.services import issue_api_key
 from tests.plants import make_plant
+from tests.sensors.conftest import NOW
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ten_o_clock")]
 
 URL = "/api/v1/events"
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def ten_o_clock():
-    with clock.frozen(NOW):
-        yield
-
-
-@pytest.fixture
-def key(organization):
-    return issue_api_key(organization=organization, name="plc", scopes=[Scope.INGEST])
-
-
-@pytest.fixture
-def post(key, client):
-    def send(body, *, query="", **headers):
-        if not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {key[1]}"} | headers
-        content_type = headers.pop("content_type", "application/json")
-        return client.generic("POST", URL + query, body, content_type=content_type, headers=headers)
-
-    return send
 
 
 @pytest.fixture

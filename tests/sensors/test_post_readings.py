@@ -16,34 +16,11 @@ from smartmaint import clock
 from smartmaint.accounts.models import Scope
 from smartmaint.accounts.services import disable_api_key, issue_api_key
 from tests.plants import make_plant, make_sensor
+from tests.sensors.conftest import NOW
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ten_o_clock")]
 
 URL = "/api/v1/readings"
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def ten_o_clock():
-    with clock.frozen(NOW):
-        yield
-
-
-@pytest.fixture
-def secret(organization):
-    return issue_api_key(organization=organization, name="gateway", scopes=[Scope.INGEST])[1]
-
-
-@pytest.fixture
-def post(secret, client):
-    def send(body, *, query="", **headers):
-        if not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {secret}"} | headers
-        content_type = headers.pop("content_type", "application/json")
-        return client.generic("POST", URL + query, body, content_type=content_type, headers=headers)
-
-    return send
 
 
 def reading(key="pump-7/vibration", minutes=0, value=4.2, **more):

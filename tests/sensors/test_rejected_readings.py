@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -32,23 +32,12 @@ from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Organization, Scope
 from smartmaint.accounts.services import issue_api_key
 from tests.plants import make_plant, make_sensor
+from tests.sensors.conftest import NOW
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ten_o_clock")]
 
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 NOW_US = microseconds(NOW)
 MINUTE_US = 60_000_000
-
-
-@pytest.fixture(autouse=True)
-def ten_o_clock():
-    with clock.frozen(NOW):
-        yield
-
-
-@pytest.fixture
-def api_key(organization) -> ApiKey:
-    return issue_api_key(organization=organization, name="gateway", scopes=[Scope.INGEST])[0]
 
 
 @pytest.fixture

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
+from equipment.models import Equipment
 from sensors import agents, storage
 from sensors.ingest.checks import DAY_US, DEFAULT_WINDOW_PAST_US
 from sensors.models import (
+    Alarm,
+    AlarmEntry,
     Anomaly,
     DailyRollup,
     FiveMinuteRollup,
     HourlyRollup,
     IngestPolicy,
+    MachineEvent,
     Reading,
     ReadingBatch,
     RefusedRequests,
@@ -24,12 +28,17 @@ from sensors.models import (
 )
 from sensors.models.ingest import LONGEST_LOOK_BACK_DAYS
 from sensors.services import retention
-from sensors.services.retention import Dropped, drop_old_readings, window_past_us
+from sensors.services.alarms.handling import acknowledge_alarm, comment_alarm
+from sensors.services.alarms.watching import watch_alarms
+from sensors.services.retention import drop_old_readings, window_past_us
 from sensors.storage.kinds import make_partitions
 from smartmaint import clock
-from smartmaint.accounts.models import Organization
+from smartmaint import retention as steps
+from smartmaint.accounts.models import Organization, User
 from smartmaint.models import AgentRun
-from tests.plants import make_plant, make_sensor, post
+from smartmaint.retention import Dropped
+from tests.alarms import end_all, journal, raised
+from tests.plants import Plant, make_plant, make_sensor, post
 
 NOW = datetime(2026, 8, 20, 15, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -42,13 +51,18 @@ def at_now():
 
 
 @pytest.fixture
-def sensor(organization) -> Sensor:
-    return make_plant(organization).sensor
+def sensor(plant) -> Sensor:
+    return plant.sensor
 
 
 @pytest.fixture
-def other_sensor(other_organization) -> Sensor:
-    return make_plant(other_organization, name="crusher-1").sensor
+def other_plant(other_organization) -> Plant:
+    return make_plant(other_organization, name="crusher-1")
+
+
+@pytest.fixture
+def other_sensor(other_plant) -> Sensor:
+    return other_plant.sensor
 
 
 def keep_for(organization: Organization, days: int) -> None:
@@ -327,7 +341,7 @@ def test_a_batch_that_an_anomaly_came_from_stays(organization, sensor):
 
 
 def test_many_batches_go_in_steps(organization, monkeypatch):
-    monkeypatch.setattr(retention, "STEP_ROWS", 10)
+    monkeypatch.setattr(steps, "STEP_ROWS", 10)
     for _ in range(25):
         batch(organization, age=20 * DAY)
     assert drop().rows == {"sensors_readingbatch": 25}
@@ -396,6 +410,130 @@ def test_counts_of_refused_requests_go_after_ninety_days(organization, ingest_ke
     assert drop().rows == {"sensors_refusedrequests": 1}
     assert list(RefusedRequests.objects.all()) == [recent]
     assert old.pk != recent.pk
+
+
+# Machine events
+
+
+def report(machine: Equipment, *moments: datetime, code: str = "E17") -> None:
+    MachineEvent.objects.bulk_create(
+        MachineEvent(organization=machine.organization, equipment=machine, code=code, at=at) for at in moments
+    )
+
+
+def events(machine: Equipment) -> list[datetime]:
+    return list(MachineEvent.objects.filter(equipment=machine).order_by("at").values_list("at", flat=True))
+
+
+def test_machine_events_are_kept_as_long_as_readings(organization, other_organization, plant, other_plant):
+    keep_for(organization, 400)
+    keep_for(other_organization, 500)
+    for machine in (plant.machine, other_plant.machine):
+        report(machine, NOW - 450 * DAY, NOW - 399 * DAY, NOW)
+    assert drop().rows == {"sensors_machineevent": 1}
+    assert events(plant.machine) == [NOW - 399 * DAY, NOW]
+    assert events(other_plant.machine) == [NOW - 450 * DAY, NOW - 399 * DAY, NOW]
+
+
+def test_of_machine_events_too_only_whole_days_go(organization, plant):
+    keep_for(organization, 400)
+    midnight = (NOW - 400 * DAY).replace(hour=0, minute=0)
+    report(plant.machine, midnight - timedelta(microseconds=1), midnight)
+    drop()
+    assert events(plant.machine) == [midnight]
+
+
+def test_many_machine_events_go_in_steps_those_of_one_moment_together(organization, plant, monkeypatch):
+    monkeypatch.setattr(retention, "STEP_ROWS", 10)
+    keep_for(organization, 400)
+    for number in range(15):
+        report(plant.machine, NOW - 450 * DAY, NOW - (420 + number) * DAY, code=f"E{number}")
+    report(plant.machine, NOW)
+    assert drop().rows == {"sensors_machineevent": 30}
+    assert events(plant.machine) == [NOW]
+    assert drop() == Dropped()
+
+
+def test_machine_events_that_are_left_when_the_time_is_up_go_next_time(organization, plant):
+    keep_for(organization, 400)
+    report(plant.machine, NOW - 450 * DAY)
+    assert not drop_old_readings(budget_seconds=0).is_finished
+    assert events(plant.machine) == [NOW - 450 * DAY]
+    drop()
+    assert events(plant.machine) == []
+
+
+# Journals of alarms
+
+
+def over(plant: Plant, by: User, *, at: datetime) -> Alarm:
+    """An alarm that was acknowledged and is over since `at`: three lines."""
+    with clock.frozen(at - timedelta(hours=1)):
+        alarm = raised(plant)
+        acknowledge_alarm(alarm=alarm, by=by)
+    with clock.frozen(at):
+        end_all(alarm)
+        watch_alarms()
+    alarm.refresh_from_db()
+    assert alarm.closed_at == at
+    assert len(journal(alarm)) == 3
+    return alarm
+
+
+def test_the_journal_of_an_alarm_that_is_long_over_goes_and_the_alarm_stays(organization, plant, manager):
+    keep_for(organization, 400)
+    old, recent = (over(plant, manager, at=NOW - age) for age in (450 * DAY, 399 * DAY))
+    assert drop().rows == {"sensors_alarmentry": 3}
+    assert journal(old) == []
+    assert len(journal(recent)) == 3
+    assert set(Alarm.objects.all()) == {old, recent}
+    assert old.causes.count() == 1
+
+
+def test_an_alarm_is_long_over_by_the_day_on_which_it_ended(organization, plant, manager):
+    keep_for(organization, 400)
+    midnight = (NOW - 400 * DAY).replace(hour=0, minute=0)
+    day_before = over(plant, manager, at=midnight - timedelta(microseconds=1))
+    that_day = over(plant, manager, at=midnight)
+    drop()
+    assert journal(day_before) == []
+    assert len(journal(that_day)) == 3
+
+
+def test_the_journal_of_an_alarm_that_still_stands_stays_however_old(organization, plant):
+    keep_for(organization, 400)
+    with clock.frozen(NOW - 900 * DAY):
+        alarm = raised(plant)
+    assert drop().rows == {}
+    assert journal(alarm) == [("raised", "unacknowledged")]
+
+
+def test_what_somebody_wrote_since_stays_until_it_is_old_too(organization, plant, manager):
+    keep_for(organization, 400)
+    alarm = over(plant, manager, at=NOW - 450 * DAY)
+    with clock.frozen(NOW - 10 * DAY):
+        comment_alarm(alarm=alarm, by=manager, comment="The same again today")
+    drop()
+    assert journal(alarm) == [("comment", "normal")]
+
+
+def test_journals_of_another_organisation_stay(
+    organization, other_organization, plant, other_plant, outsider
+):
+    keep_for(organization, 400)
+    keep_for(other_organization, 500)
+    alarm = over(other_plant, outsider, at=NOW - 450 * DAY)
+    assert drop().rows == {}
+    assert len(journal(alarm)) == 3
+
+
+def test_many_journals_go_in_steps(organization, plant, manager, monkeypatch):
+    monkeypatch.setattr(steps, "STEP_ROWS", 2)
+    keep_for(organization, 400)
+    for age in (450, 460, 470):
+        over(plant, manager, at=NOW - age * DAY)
+    assert drop().rows == {"sensors_alarmentry": 9}
+    assert not AlarmEntry.objects.exists()
 
 
 # The bounds

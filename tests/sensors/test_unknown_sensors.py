@@ -1,6 +1,6 @@
 """The inbox: keys that no sensor has are listed, assigned with what waits for them, or forgotten."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -23,21 +23,9 @@ from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Scope
 from smartmaint.accounts.services import issue_api_key
 from tests.plants import make_sensor
+from tests.sensors.conftest import NOW
 
-pytestmark = pytest.mark.django_db
-
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def ten_o_clock():
-    with clock.frozen(NOW):
-        yield
-
-
-@pytest.fixture
-def api_key(organization) -> ApiKey:
-    return issue_api_key(organization=organization, name="gateway", scopes=[Scope.INGEST])[0]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ten_o_clock")]
 
 
 def send(

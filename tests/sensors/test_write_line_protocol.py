@@ -29,26 +29,15 @@ from smartmaint import clock, problems
 from smartmaint.accounts.models import Role, Scope
 from smartmaint.accounts.services import add_member, disable_api_key, issue_api_key
 from tests.plants import make_plant, make_sensor
+from tests.sensors.conftest import NOW
 
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v2/write"
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 TS = int(NOW.timestamp()) * 10**9
 
 AZURE = Path(__file__).parents[3] / "shared" / "data" / "azure_pdm" / "PdM_telemetry.csv"
 QUANTITIES = ["volt", "rotate", "pressure", "vibration"]
-
-
-@pytest.fixture
-def ten_o_clock():
-    with clock.frozen(NOW):
-        yield
-
-
-@pytest.fixture
-def key(organization):
-    return issue_api_key(organization=organization, name="telegraf", scopes=[Scope.INGEST])
 
 
 @pytest.fixture

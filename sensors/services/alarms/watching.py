@@ -49,21 +49,17 @@ def _standing() -> QuerySet[AlarmCause]:
 def _without_alarm(organization: Organization | None) -> list[Anomaly]:
     """Credible anomalies that go on and that no open alarm stands for: of before an update, or opened again."""
     has_alarm = AlarmCause.objects.filter(anomaly=OuterRef("pk")).exclude(alarm__state=State.NORMAL)
-    anomalies = Anomaly.objects.open().filter(~Exists(has_alarm), status=AnomalyStatus.CREDIBLE)
-    if organization is not None:
-        anomalies = anomalies.for_organization(organization)
+    anomalies = Anomaly.objects.for_one_or_all(organization).open()
     return list(
-        anomalies.select_related(
-            "sensor__equipment", "limit__failure_mode", "limit__sensor", "organization"
-        ).order_by("id")[:500]
+        anomalies.filter(~Exists(has_alarm), status=AnomalyStatus.CREDIBLE)
+        .select_related("sensor__equipment", "limit__failure_mode", "limit__sensor", "organization")
+        .order_by("id")[:500]
     )
 
 
 def _to_look_at(organization: Organization | None, suppressed: set[int]) -> list[int]:
     """Open alarms that are not as they should be, in the order of their keys."""
-    alarms = (
-        Alarm.objects.open() if organization is None else Alarm.objects.for_organization(organization).open()
-    )
+    alarms = Alarm.objects.for_one_or_all(organization).open()
     is_worked_on = Q(equipment__in=suppressed)
     return list(
         alarms.annotate(stands=Exists(_standing()))
@@ -127,10 +123,8 @@ def _ended_at(alarm: Alarm) -> datetime:
 
 
 def _end_floods(organization: Organization | None) -> int:
-    floods = AlarmFlood.objects.filter(ended_at__isnull=True).select_related("organization")
-    if organization is not None:
-        floods = floods.for_organization(organization)
-    return sum(_end_flood(flood) for flood in floods)
+    floods = AlarmFlood.objects.for_one_or_all(organization).filter(ended_at__isnull=True)
+    return sum(_end_flood(flood) for flood in floods.select_related("organization"))
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""Buttons of a row's page that do something: a page asks first, then a service does it, or says why not."""
+"""Buttons of a row's page or a list that do something: a page asks first, then a service does it, or says why not."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ class Question:
     """What is asked before something is done: a sentence or a form, and the words of the button.
 
     `do` takes the valid form and returns the words of success. `form` is asked for with `answers(request)`, and is
-    empty by default; `next_page` says where to go when it is done, by default back to the row's page.
+    empty by default; `next_page` says where to go when it is done, by default back to the row's page or the list.
+    Without the words of a button (`submit`) there is nothing to do.
     """
 
     title: str
@@ -42,18 +43,21 @@ def asks_first(
     icon: str,
     refusals: tuple[type[Exception], ...],
     variant: ActionVariant = ActionVariant.DEFAULT,
-) -> Callable[[Callable[[Any, HttpRequest, Any], Question]], Any]:
-    """Make a button for `actions_detail` of a method that takes the request and the own row and returns a Question.
+) -> Callable[[Callable[..., Question]], Any]:
+    """Make a button of a method that returns a Question.
 
-    A foreign row is a 404. What `do` refuses with one of `refusals` is shown with what was typed.
+    In `actions_detail` it takes the request and the own row, a foreign row being a 404; in `actions_list` the request
+    alone. What `do` refuses with one of `refusals` is shown with what was typed.
     """
 
-    def decorate(method: Callable[[Any, HttpRequest, Any], Question]) -> Any:
+    def decorate(method: Callable[..., Question]) -> Any:
         @action(
             description=description, url_path=url_path, permissions=[permission], icon=icon, variant=variant
         )
         @wraps(method)
-        def button(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+        def button(model_admin: Any, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
+            if object_id is None:
+                return _ask_and_do(model_admin, request, None, method(model_admin, request), refusals)
             row = model_admin.own_row(request, object_id)
             return _ask_and_do(model_admin, request, row, method(model_admin, request, row), refusals)
 
@@ -70,13 +74,13 @@ def answers(request: HttpRequest) -> QueryDict | None:
 def _ask_and_do(
     model_admin: ModelAdmin,
     request: HttpRequest,
-    row: Model,
+    row: Model | None,
     question: Question,
     refusals: tuple[type[Exception], ...],
 ) -> HttpResponse:
     form = question.form if question.form is not None else forms.Form(answers(request))
     # The row may be gone when it is done.
-    page_of_row = page_of(model_admin, row)
+    page_before = list_of(model_admin) if row is None else page_of(model_admin, row)
     if request.method == "POST" and form.is_valid():
         try:
             done = question.do(form)
@@ -84,7 +88,7 @@ def _ask_and_do(
             form.add_error(None, str(refusal))
         else:
             model_admin.message_user(request, done, messages.SUCCESS)
-            return redirect(question.next_page() if question.next_page else page_of_row)
+            return redirect(question.next_page() if question.next_page else page_before)
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -92,11 +96,18 @@ def _ask_and_do(
         "title": question.title,
         "question": question,
         "form": form,
-        "page_of_row": page_of_row,
+        "page_before": page_before,
     }
     return TemplateResponse(request, "admin/question.html", context)
 
 
 def page_of(model_admin: ModelAdmin, row: Model) -> str:
-    opts = model_admin.opts
-    return reverse(f"{model_admin.admin_site.name}:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
+    return reverse(_name_of(model_admin, "change"), args=[row.pk])
+
+
+def list_of(model_admin: ModelAdmin) -> str:
+    return reverse(_name_of(model_admin, "changelist"))
+
+
+def _name_of(model_admin: ModelAdmin, page: str) -> str:
+    return f"{model_admin.admin_site.name}:{model_admin.opts.app_label}_{model_admin.opts.model_name}_{page}"

@@ -14,7 +14,7 @@ from maintenance.replay.living import Life, Pace
 from maintenance.replay.mapping import PastUnreadable, read_mapping
 from maintenance.replay.past import read_past
 from maintenance.replay.plant import scratch_plant
-from maintenance.replay.plots import save_plots
+from maintenance.replay.plots import plots_page
 from maintenance.replay.report import make_report, report_lines, save_tasks
 
 
@@ -76,7 +76,8 @@ class Command(BaseCommand):
                 report = make_report(past, plant, zone=mapping.zone)
                 save_tasks(report, tasks)
                 if options["plots"]:
-                    save_plots(past, report, tasks.with_suffix(".html"), zone=mapping.zone)
+                    page = plots_page(past, report, zone=mapping.zone, name=f"Replay of {directory.name}")
+                    tasks.with_suffix(".html").write_text(page, encoding="utf-8")
                 slug = plant.organization.slug
         except PastUnreadable as error:
             raise CommandError(str(error)) from error
