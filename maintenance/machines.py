@@ -128,7 +128,9 @@ def newest_predictions(
     return list(
         last_words(limits, sensors)
         .filter(p_30d__gte=at_least)
-        .select_related("sensor__equipment__site", "limit__failure_mode", "limit__sensor")
+        .select_related(
+            "sensor__equipment__site", "limit__failure_mode", "limit__sensor", "anomaly__limit__failure_mode"
+        )
         .defer("path", "settings", "input_quality")
         .order_by("-is_already_beyond", "-p_30d", "-p_90d", "pk")
     )

@@ -166,9 +166,12 @@ class Prediction(OrganizationOwned, PendingWork):
 
     @cached_property
     def failure_mode(self) -> FailureMode:
-        """That of the limit; "unknown" without one."""
-        if self.limit is not None:
-            return self.limit.failure_mode
+        """That of the limit; without one what the limit that the anomaly passed tells of, such as a count of events of
+        its rule's; else "unknown".
+        """
+        passed = self.limit or (self.anomaly and self.anomaly.limit)
+        if passed is not None:
+            return passed.failure_mode
         return FailureMode.objects.unknown_of(self.organization_id)
 
     @property

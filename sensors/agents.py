@@ -1,4 +1,4 @@
-"""The agents of sensors: they notice anomalies in new readings, and judge them."""
+"""The agents of sensors: they count events, notice anomalies in new readings, and judge them."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Min, Q
 
 from sensors import storage
-from sensors.models import Anomaly, ReadingBatch
+from sensors.models import Anomaly, EventCount, ReadingBatch
 from sensors.services import condition, retention
 from sensors.services.alarms import escalating, watching
+from sensors.services.counting import keep_count, tell_count
 from sensors.services.detection import detect_in_batches, keep_detections
+from sensors.services.event_counts import mark_changing
 from sensors.services.judgement import judge_anomaly, validate_anomaly
 from sensors.services.silence import notice_silent_sensors
 from smartmaint.agents import agent
@@ -44,6 +46,13 @@ def detect_anomalies() -> Tally:
                     only=Q(organization_id=organization_id),
                 )
     return tally
+
+
+@agent(every=5, at_once=1)
+def count_events() -> Tally:
+    """Tell how many events of machines their rules count, where events came, or are too long ago to count."""
+    mark_changing()
+    return run_pending(EventCount, work=each(tell_count), settle=keep_count)
 
 
 @agent(every=2)

@@ -83,6 +83,8 @@ def _sensors(request: HttpRequest) -> Item:
         _item("Key figures of alarms", "monitoring", figures),
         _list("Anomalies", "troubleshoot", "sensors_anomaly"),
         _list("Machine events", "electrical_services", "sensors_machineevent"),
+        _list("Event rules", "rule_settings", "sensors_eventrule"),
+        _list("Counts of events", "counter_1", "sensors_eventcount"),
         _list("Sensors", "sensors", "sensors_sensor"),
         _list("Limits", "horizontal_rule", "sensors_limit"),
         _list("Validation rules", "rule", "sensors_validationrule"),

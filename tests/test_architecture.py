@@ -39,6 +39,7 @@ PURE = [
     "equipment.weighing",
     "sensors.alarms",
     "sensors.condition",
+    "sensors.counting",
     "sensors.detection",
     "sensors.ingest",
     "predictions.accuracy",

@@ -14,10 +14,12 @@ from predictions.models import Prediction, PredictionOutcome
 from predictions.services.health import report_forecasts
 from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.scoring import compute_score, score_prediction
-from sensors.models import Alarm, AlarmFlood, Anomaly, ReadingBatch
+from sensors.models import Alarm, AlarmFlood, Anomaly, EventCount, ReadingBatch
 from sensors.services.alarms.watching import watch_alarms
 from sensors.services.condition import report_condition
+from sensors.services.counting import keep_count, tell_count
 from sensors.services.detection import detect_in_batches, keep_detections
+from sensors.services.event_counts import mark_changing
 from sensors.services.judgement import judge_anomaly, validate_anomaly
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
@@ -32,6 +34,7 @@ UNTIL_EMPTY_S = 3600.0
 _Queue = tuple[type[PendingWork], dict[str, Any]]
 _IN_ORDER = {"order_by": ("id",)}
 _SIGNS: list[_Queue] = [
+    (EventCount, {"work": each(tell_count), "settle": keep_count}),
     (ReadingBatch, {"work": detect_in_batches, "settle_all": keep_detections, **_IN_ORDER}),
     (Anomaly, {"work": each(judge_anomaly), "settle": validate_anomaly}),
 ]
@@ -48,6 +51,7 @@ def do_pending_work(organization: Organization, *, with_health: bool = True) -> 
 
     The health of its machines is no queue: all of it is reported anew, unless that can wait.
     """
+    mark_changing(organization)
     _do(_SIGNS, organization)
     if _has_alarms(organization):
         watch_alarms(organization)

@@ -147,7 +147,7 @@ def predictions(machines: Machines, start: Place | None, most: int) -> list[Entr
     rows = (
         told_predictions(machines)
         .filter(made_at__isnull=False)
-        .select_related("sensor", "limit__failure_mode", "anomaly")
+        .select_related("sensor", "limit__failure_mode", "anomaly__limit__failure_mode")
         .defer("path", "settings", "input_quality")
     )
     return [

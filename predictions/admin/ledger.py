@@ -65,6 +65,7 @@ class PredictionAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
         "limit__sensor",
         "limit__failure_mode",
         "anomaly__sensor",
+        "anomaly__limit__failure_mode",
         "organization",
     ]
     search_fields = [

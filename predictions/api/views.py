@@ -62,7 +62,9 @@ class PredictionQueries:
             return Prediction.objects.none()
         return (
             Prediction.objects.for_organization(organization_of(self.request))
-            .select_related("sensor__equipment", "limit__failure_mode", "outcome")
+            .select_related(
+                "sensor__equipment", "limit__failure_mode", "anomaly__limit__failure_mode", "outcome"
+            )
             .defer("path", "settings", "input_quality")
         )
 

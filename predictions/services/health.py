@@ -15,11 +15,12 @@ def report_forecasts(organization: Organization | None = None) -> Tally:
     machines = Equipment.objects.for_one_or_all(organization)
     limits = Limit.objects.for_one_or_all(organization)
     sensors = Sensor.objects.for_one_or_all(organization)
-    limited = set(limits.active().values_list("sensor__equipment", flat=True))
+    forecast = limits.active().filter(sensor__event_count=None)
+    limited = set(forecast.values_list("sensor__equipment", flat=True))
     worst: dict[int, Prediction] = {}
     foretold = (
         last_words(limits, sensors)
-        .select_related("sensor", "limit__failure_mode", "limit__sensor")
+        .select_related("sensor", "limit__failure_mode", "limit__sensor", "anomaly__limit__failure_mode")
         .defer("path", "settings", "input_quality", "explanation")
         .order_by("-is_already_beyond", "-p_30d", "pk")
     )

@@ -3,6 +3,7 @@
 from sensors.admin.alarms import AlarmAdmin, AlarmPolicyAdmin
 from sensors.admin.anomalies import AnomalyAdmin
 from sensors.admin.batches import ReadingBatchAdmin
+from sensors.admin.event_rules import EventCountAdmin, EventRuleAdmin
 from sensors.admin.events import MachineEventAdmin
 from sensors.admin.naming import SensorNamingAdmin
 from sensors.admin.policies import IngestPolicyAdmin
@@ -16,6 +17,8 @@ __all__ = [
     "AlarmAdmin",
     "AlarmPolicyAdmin",
     "AnomalyAdmin",
+    "EventCountAdmin",
+    "EventRuleAdmin",
     "IngestPolicyAdmin",
     "KeyAllowanceAdmin",
     "KeyUsageAdmin",

@@ -7,60 +7,33 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
 from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from sensors.bridge.broker_options import PROTOCOLS, BrokerOptions
 from sensors.bridge.messages import Message
+from sensors.bridge.topics import is_among
 
 log = structlog.get_logger(__name__)
 
-PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 ANSWER_SECONDS = 10.0
 MOST_UNANSWERED = 200
 UNUSED_FILTER = "smartmaint/nothing"
+OF_READINGS, OF_EVENTS = 1, 2
 # Larger than any body that is read, and the end of what one message can take of the memory.
 LARGEST_PACKET_BYTES = 16 * 1024 * 1024
 
 
 class BrokerAway(Exception):
     """There is no connection, or it broke; the text says why."""
-
-
-@dataclass(frozen=True)
-class BrokerOptions:
-    """Where the broker is, who we are there, and what we subscribe to.
-
-    `inflight` is how many messages the broker may have sent without an acknowledgement (MQTT 5 tells it so),
-    `session_expiry_s` how long it keeps what comes while we are away (MQTT 5; else it decides).
-    """
-
-    host: str
-    client_id: str
-    filters: tuple[str, ...]
-    port: int = 1883
-    protocol: str = "5"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    keepalive_s: int = 60
-    inflight: int = 1000
-    session_expiry_s: int = 7 * 86_400
-    is_encrypted: bool = False
-    ca_file: Path | None = None
-    certificate: Path | None = None
-    certificate_key: Path | None = None
-
-    @property
-    def is_mqtt_5(self) -> bool:
-        return self.protocol == "5"
 
 
 class Broker:
@@ -77,6 +50,9 @@ class Broker:
         self._client: mqtt.Client | None = None
         self._is_accepted = False
         self.is_subscribed = False
+        self._unsubscribed: dict[
+            int | None, tuple[str, ...]
+        ] = {}  # filters that the broker has not answered for
         self._is_flushed = False
         self._refusal = ""
         self._unanswered = 0  # packets read since the last time that something was written
@@ -87,6 +63,7 @@ class Broker:
     def connect(self) -> None:
         """Connect, and return once the broker agrees, before it sends anything; raises BrokerAway."""
         self._is_accepted, self.is_subscribed, self._refusal = False, False, ""
+        self._unsubscribed.clear()
         options = self.options
         try:
             self._client = self._make_client()
@@ -222,27 +199,39 @@ class Broker:
         if not flags.session_present:
             self._stored.clear()  # a new session counts its messages anew
         log.info("bridge.connected", broker=self.options.host, has_session=flags.session_present)
-        if self.options.is_mqtt_5:
-            # A retained message is an old one: the broker's memory, not a measurement.
-            wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-            client.subscribe([(name, wanted) for name in self.options.filters])
-        else:
-            client.subscribe([(name, 1) for name in self.options.filters])
+        self._subscribe(client, numbers_them=getattr(properties, "SubscriptionIdentifierAvailable", 1) != 0)
+
+    def _subscribe(self, client: mqtt.Client, *, numbers_them: bool) -> None:
+        """Readings and events each by themselves, numbered where there are both, to know whose copy a message is."""
+        options = self.options
+        numbers_them = numbers_them and bool(options.filters and options.event_filters)
+        for number, filters in ((OF_READINGS, options.filters), (OF_EVENTS, options.event_filters)):
+            if not filters:
+                continue
+            if options.is_mqtt_5:
+                # A retained message is an old one: the broker's memory, not a measurement.
+                wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+                properties = Properties(PacketTypes.SUBSCRIBE)
+                if numbers_them:
+                    properties.SubscriptionIdentifier = number
+                _, mid = client.subscribe([(name, wanted) for name in filters], properties=properties)
+            else:
+                _, mid = client.subscribe([(name, 1) for name in filters])
+            self._unsubscribed[mid] = filters
 
     def _when_subscribed(
         self, client: mqtt.Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Any
     ) -> None:
+        filters = self._unsubscribed.pop(mid, ())
         refused = [
-            f"{name} ({reason})"
-            for name, reason in zip(self.options.filters, reasons, strict=False)
-            if reason.is_failure
+            f"{name} ({reason})" for name, reason in zip(filters, reasons, strict=False) if reason.is_failure
         ]
         if refused:
             self._refusal = (
                 f"The broker refuses the subscription to {', '.join(refused)}: let the bridge's user read that, or "
-                "subscribe to another --topic."
+                f"subscribe to another {'--topic' if filters == self.options.filters else '--events-topic'}."
             )
-        self.is_subscribed = not refused
+        self.is_subscribed = not (self._refusal or self._unsubscribed)
 
     def _when_flushed(self, *_: Any) -> None:
         self._is_flushed = True
@@ -267,7 +256,11 @@ class Broker:
             return
         mid = received.mid if received.qos else 0
         is_stored = received.dup and self._stored.get(mid) == hash((topic, bytes(received.payload)))
-        if is_stored or received.retain:
+        is_event = is_among(topic, self.options.event_filters)
+        numbers = getattr(received.properties, "SubscriptionIdentifier", ())
+        # Some brokers send a message once for each filter that it matches.
+        is_copy = is_event and bool(numbers) and OF_EVENTS not in numbers
+        if is_stored or received.retain or is_copy:
             if mid:
                 self._acknowledge(mid)
             return
@@ -278,6 +271,7 @@ class Broker:
                 arrived_us=time.time_ns() // 1_000,
                 mid=mid,
                 is_redelivered=received.dup,
+                is_event=is_event,
             )
         )
 

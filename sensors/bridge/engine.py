@@ -13,7 +13,7 @@ import structlog
 from sensors.bridge.broker import Broker, BrokerAway, BrokerOptions
 from sensors.bridge.groups import Gathering, Group
 from sensors.bridge.messages import Message, PayloadKind
-from sensors.bridge.payloads import read_message, unread
+from sensors.bridge.payloads import miss_message, read_message
 from sensors.bridge.sparkplug_nodes import SparkplugKind
 from sensors.bridge.storing import DatabaseAway, NamingUnreadable, Storing, failed_message
 from sensors.ingest.formats.sparkplug import rebirth_request
@@ -38,7 +38,9 @@ def pauses() -> Iterator[float]:
 
 
 class Bridge:
-    """One key's messages from one broker. `secret` is the key's; `template` goes before the key's own naming."""
+    """One key's messages from one broker. `secret` is the key's; `template` goes before the key's own naming, `machine`
+    gives the machine of events that name none.
+    """
 
     def __init__(
         self,
@@ -47,13 +49,14 @@ class Bridge:
         options: BrokerOptions,
         kind: PayloadKind,
         template: Template | None = None,
+        machine: Template | None = None,
         gathering: Gathering | None = None,
     ) -> None:
         self.stopping = Event()
         self._kind = kind
         self._session = options.client_id
         self.broker = Broker(options, self._take)
-        self._storing = Storing(secret=secret, template=template, format=kind.name)
+        self._storing = Storing(secret=secret, template=template, machine=machine, format=kind.name)
         self._gathering = gathering or Gathering()
         self._group = Group()
 
@@ -152,7 +155,8 @@ class Bridge:
         try:
             content = read_message(self._kind, message, self._storing.manners)
         except Exception:
-            content = unread(self._kind, message, failed_message(message))
+            content = failed_message(message)
+            miss_message(self._kind, message)
         self._group.add(message, content)
 
     def _store(self) -> None:

@@ -4,14 +4,15 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sensors.bridge.messages import Message
-from sensors.bridge.payloads import Content
-from sensors.ingest.parsed import MAX_READINGS, ParsedReadings
+from sensors.bridge.messages import Content, Message
+from sensors.ingest.parsed import MAX_READINGS
 
 
 @dataclass(frozen=True)
 class Gathering:
-    """When a group is stored: a first message so old, so many messages, bytes or readings, or so long a silence."""
+    """When a group is stored: a first message so old, so many messages, bytes or readings (an event is one too), or so
+    long a silence.
+    """
 
     seconds: float = 0.2
     messages: int = 500
@@ -22,10 +23,10 @@ class Gathering:
 
 @dataclass
 class Group:
-    """Messages with the readings of each, in the order they came."""
+    """Messages with what each held, in the order they came."""
 
     messages: list[Message] = field(default_factory=list)
-    readings: list[list[ParsedReadings]] = field(default_factory=list)
+    contents: list[Content] = field(default_factory=list)
     started_at: float = 0.0
     payload_bytes: int = 0
     received: int = 0
@@ -39,9 +40,9 @@ class Group:
         if not self.messages:
             self.started_at = time.monotonic()
         self.messages.append(message)
-        self.readings.append(content.parts)
+        self.contents.append(content)
         self.payload_bytes += len(message.payload)
-        self.received += sum(parsed.received for parsed in content.parts)
+        self.received += content.received
         if content.refused:
             self.refused[content.refused] += 1
 

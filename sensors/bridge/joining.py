@@ -1,4 +1,4 @@
-"""Readings of several messages put together, and under other keys. Pure."""
+"""Readings and events of several messages put together, and readings under other keys. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sensors.ingest import columns
+from sensors.ingest.events import ParsedEvents
 from sensors.ingest.parsed import MAX_READINGS, ParsedReadings, Refusal, RowProblem, readable
 
 
@@ -64,6 +65,16 @@ def joined(parts: Iterable[tuple[int, ParsedReadings]]) -> list[ParsedReadings]:
         for _, requests in sorted(by_history.items())
         for these in requests
     ]
+
+
+def events_joined(parts: Iterable[ParsedEvents | None]) -> ParsedEvents:
+    """All messages' events as one request, in their order. Index: the message's number."""
+    whole = ParsedEvents()
+    for number, parsed in enumerate(parts):
+        if parsed is not None:
+            whole.rows += [replace(row, index=number) for row in parsed.rows]
+            whole.refusals += [replace(refusal, index=number) for refusal in parsed.refusals]
+    return whole
 
 
 def _of_message(number: int, parsed: ParsedReadings) -> ParsedReadings:

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
+from sensors.bridge.event_payloads import read_events
 from sensors.bridge.joining import renamed
-from sensors.bridge.messages import Manners, Message, PayloadKind
+from sensors.bridge.messages import Content, Manners, Message, PayloadKind
 from sensors.bridge.sparkplug_nodes import SparkplugKind
 from sensors.bridge.topics import TopicNaming
 from sensors.ingest import fields
@@ -39,30 +40,24 @@ _SWITCH = {b"true": 1.0, b"false": 0.0}
 _TEXT_MEMBER = re.compile(r'"(?:[^"\\]|\\.)*":\s*["\[{]', re.DOTALL).match
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a message held: its readings, in parts. `refused` is the code where it was refused as a whole."""
-
-    parts: list[ParsedReadings]
-    refused: str = ""
-
-
 def read_message(kind: PayloadKind, message: Message, manners: Manners) -> Content:
     """Read a message; one that cannot be read at all is one refusal, with the beginning of what came."""
+    if message.is_event:
+        return read_events(message, manners)
     try:
         if len(message.payload) > MAX_BODY_BYTES:
             raise TooManyReadings
         return Content([_with_topic(part, message.topic) for part in kind.read(message, manners)])
     except (MalformedBody, TooManyReadings) as problem:
         code = problem.code if isinstance(problem, TooManyReadings) else "malformed"
-        return unread(kind, message, refused_message(message, code, problem.detail))
+        miss_message(kind, message)
+        return Content([refused_message(message, code, problem.detail)], code)
 
 
-def unread(kind: PayloadKind, message: Message, refusal: ParsedReadings) -> Content:
-    """A message that was refused as a whole: what it would have told is missing."""
-    if isinstance(kind, SparkplugKind):
+def miss_message(kind: PayloadKind, message: Message) -> None:
+    """A message was refused as a whole: what it would have told is missing."""
+    if isinstance(kind, SparkplugKind) and not message.is_event:
         kind.miss(message)
-    return Content([refusal], refusal.refusals[0].code)
 
 
 def refused_message(message: Message, code: str, detail: str) -> ParsedReadings:

@@ -17,16 +17,18 @@ from django.db import (
     connection,
 )
 
+from sensors.bridge.event_payloads import refused_events
 from sensors.bridge.groups import Group
-from sensors.bridge.joining import joined
-from sensors.bridge.messages import Manners, Message
+from sensors.bridge.joining import events_joined, joined
+from sensors.bridge.messages import Content, Manners, Message
 from sensors.bridge.payloads import refused_message
 from sensors.bridge.topics import topic_template
 from sensors.ingest.formats.sparkplug import Birth
 from sensors.ingest.naming import BadTemplate, Template
-from sensors.ingest.parsed import ParsedReadings
+from sensors.ingest.parsed import Refusal
 from sensors.models import SensorNaming
 from sensors.services.births import Remembered, births_of_session, keep_births
+from sensors.services.events import record_events
 from sensors.services.ingest import ingest_readings
 from sensors.services.metering import OverLimit, charge, count_refused_request
 from smartmaint.accounts.models import ApiKey, Scope
@@ -65,12 +67,17 @@ class DatabaseAway(Exception):
 
 
 class Storing:
-    """Stores under the key of `secret`; `template` goes before the key's own naming. `format` names it on receipts."""
+    """Stores under the key of `secret`; `template` goes before the key's own naming, `machine` gives the machine of
+    events. `format` names it on receipts.
+    """
 
-    def __init__(self, *, secret: str, template: Template | None, format: str) -> None:
-        self.manners = Manners(template=template)
+    def __init__(
+        self, *, secret: str, template: Template | None, format: str, machine: Template | None = None
+    ) -> None:
+        self.manners = Manners(template=template, machine=machine)
         self._secret = secret
         self._template = template
+        self._machine = machine
         self._format = format
         self._api_key: ApiKey | None = None
         self._checked_at = float("-inf")
@@ -104,6 +111,7 @@ class Storing:
         self._checked_at = time.monotonic()
         self.manners = Manners(
             template=template,
+            machine=self._machine,
             zone=ZoneInfo(api_key.time_zone) if api_key.time_zone else None,
             leaves_out_text=naming is not None and naming.text_fields == SensorNaming.TextFields.IGNORE,
         )
@@ -120,7 +128,7 @@ class Storing:
     def store(self, group: Group) -> None:
         """Store all that can be stored and keep the rest as rejected; raises DatabaseAway."""
         with _answering():
-            self._store(group.messages, group.readings)
+            self._store(group.messages, group.contents)
 
     def count_refused(self, group: Group) -> None:
         """Count the messages that were refused as a whole, once they are kept."""
@@ -141,42 +149,56 @@ class Storing:
                 organization=self.api_key.organization, session=session, births=births, next_seq=next_seq
             )
 
-    def _store(self, messages: list[Message], readings: list[list[ParsedReadings]]) -> None:
-        """One transaction for all. Where that fails by what it is given, each half is tried, so that in the end one
-        message alone is refused.
+    def _store(self, messages: list[Message], contents: list[Content]) -> None:
+        """One transaction for all readings, and one for all events. Where that fails by what it is given, each half is
+        tried, so that in the end one message alone is refused.
         """
         try:
-            for parsed in joined((number, part) for number, parts in enumerate(readings) for part in parts):
-                self._ingest(parsed, messages)
+            self._put(messages, contents)
         except _AWAY:
             raise
         except Exception:
             if len(messages) == 1:
-                self._ingest(failed_message(messages[0]), messages)
+                self._put(messages, [failed_message(messages[0])])
                 count_refused_request(self.api_key, NOT_STORED)
                 return
             half = len(messages) // 2
-            self._store(messages[:half], readings[:half])
-            self._store(messages[half:], readings[half:])
+            self._store(messages[:half], contents[:half])
+            self._store(messages[half:], contents[half:])
 
-    def _ingest(self, parsed: ParsedReadings, messages: list[Message]) -> None:
-        receipt = ingest_readings(
-            organization=self.api_key.organization, parsed=parsed, api_key=self.api_key, format=self._format
-        )
-        if receipt.refusals:
-            first = receipt.refusals[0]
-            log.warning(
-                "bridge.refused",
-                codes=dict(Counter(refusal.code for refusal in receipt.refusals)),
-                topic=messages[first.index].topic,
-                detail=first.detail,
+    def _put(self, messages: list[Message], contents: list[Content]) -> None:
+        organization, api_key = self.api_key.organization, self.api_key
+        parts = ((number, part) for number, content in enumerate(contents) for part in content.parts)
+        for readings in joined(parts):
+            receipt = ingest_readings(
+                organization=organization, parsed=readings, api_key=api_key, format=self._format
             )
+            _log_refusals("bridge.refused", receipt.refusals, messages)
+        events = events_joined(content.events for content in contents)
+        if events.received:
+            recorded = record_events(organization=organization, parsed=events, api_key=api_key)
+            _log_refusals("bridge.events_refused", recorded.refusals, messages)
 
 
-def failed_message(message: Message) -> ParsedReadings:
+def _log_refusals(event: str, refusals: list[Refusal], messages: list[Message]) -> None:
+    if refusals:
+        first = refusals[0]
+        log.warning(
+            event,
+            codes=dict(Counter(refusal.code for refusal in refusals)),
+            topic=messages[first.index].topic,
+            detail=first.detail,
+            raw=first.raw,
+        )
+
+
+def failed_message(message: Message) -> Content:
     """A message that met a defect, and must not come again and again: logged whole, and one refusal."""
     log.exception("bridge.message_failed", topic=message.topic, payload=message.payload)
-    return refused_message(message, NOT_STORED, "This message failed in the bridge; its log tells why.")
+    detail = "This message failed in the bridge; its log tells why."
+    if message.is_event:
+        return refused_events(message, NOT_STORED, detail)
+    return Content([refused_message(message, NOT_STORED, detail)], NOT_STORED)
 
 
 @contextmanager

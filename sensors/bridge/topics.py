@@ -1,6 +1,9 @@
-"""From a message's topic, and the names in its payload, to the key of a sensor."""
+"""From a message's topic, and the names in its payload, to the key of a sensor, or the tag of a machine."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from paho.mqtt.client import topic_matches_sub
 
 from sensors.ingest import fields
 from sensors.ingest.naming import BadTemplate, Template
@@ -22,6 +25,14 @@ def topic_template(source: str) -> Template:
                 f"A topic has no {{{name}}}: its levels are {{1}}, {{2}} and so on, all of it is {{topic}}, and what "
                 "the payload calls the value is {name}."
             )
+    return template
+
+
+def machine_template(source: str) -> Template:
+    """A template of a machine's tag: as of a sensor, but an event's payload names no value. Raises BadTemplate."""
+    template = topic_template(source)
+    if named := {NAME, FIELD}.intersection(template.names):
+        raise BadTemplate(f"A machine's tag comes from the topic alone, and has no {{{named.pop()}}}.")
     return template
 
 
@@ -47,27 +58,32 @@ class TopicNaming:
         """The key of a value that came alone."""
         return self._key(None, default=self.topic)
 
+    def of_machine(self) -> str | None:
+        """What the template makes of the topic, for whoever knows what a tag may be; None without a template."""
+        return None if self.template is None else self._filled(self.template, None)
+
     def _key(self, name: str | None, *, default: str) -> str:
-        if self.template is None:
-            return fields.sensor_key(default)
+        return fields.sensor_key(default if self.template is None else self._filled(self.template, name))
+
+    def _filled(self, template: Template, name: str | None) -> str:
         levels = {str(number): level for number, level in enumerate(self.topic.split("/"), start=1)}
         names = {} if name is None else {NAME: name, FIELD: name}
-        if name is not None and names.keys().isdisjoint(self.template.names):
+        if name is not None and names.keys().isdisjoint(template.names):
             # Several values of one message would come to one key.
             raise RowProblem(
                 "missing_tag",
                 f'The payload names its value "{name}", and the bridge\'s template has no {{name}}.',
             )
         values = {TOPIC: self.topic, **levels, **names}
-        words = [self.template.texts[0]]
-        for wanted, text in zip(self.template.names, self.template.texts[1:], strict=True):
+        words = [template.texts[0]]
+        for wanted, text in zip(template.names, template.texts[1:], strict=True):
             if wanted not in values:
                 missing = "name in the payload" if wanted in {NAME, FIELD} else f"level {wanted}"
                 raise RowProblem(
                     "missing_tag", f"The message has no {missing}, which the bridge's template needs."
                 )
             words += (values[wanted], text)
-        return fields.sensor_key("".join(words))
+        return "".join(words)
 
 
 def check_filter(topic: str) -> str:
@@ -87,3 +103,11 @@ def shared_filter(topic: str, group: str) -> str:
     if not group or set(group) & set("/+#\0"):
         raise ValueError(f"{group!r}: the name of a shared subscription has no /, + or #.")
     return f"$share/{group}/{check_filter(topic)}"
+
+
+def is_among(topic: str, subscribed: Iterable[str]) -> bool:
+    """Whether a topic is one of those that the filters, shared ones too, ask for."""
+    return any(
+        topic_matches_sub(name.split("/", 2)[2] if name.startswith("$share/") else name, topic)
+        for name in subscribed
+    )

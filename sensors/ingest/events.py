@@ -6,14 +6,23 @@ event a line under a header with the same names. A row that cannot be accepted b
 
 import codecs
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from sensors.ingest.csv_lines import SEPARATORS, line_fields, line_text, read_line, timestamp_field
-from sensors.ingest.json_text import body_object, checked_text, elements, members, plain
+from sensors.ingest.json_text import (
+    body_list_or_object,
+    body_object,
+    checked_text,
+    elements,
+    members,
+    plain,
+)
 from sensors.ingest.parsed import (
     MAX_READINGS,
     MalformedBody,
@@ -72,26 +81,49 @@ def parse_json(body: bytes, *, zone: ZoneInfo | None = None) -> ParsedEvents:
 
     Raises `MalformedBody` where the body as a whole cannot be read, and `TooManyReadings` above `MAX_READINGS` events.
     """
-    content = body_object(checked_text(body))
+    return _parse_rows(_posted(body_object(checked_text(body))), {}, zone)
+
+
+def parse_any_json(
+    body: bytes, *, usual: Mapping[str, Callable[[], Any]], zone: ZoneInfo | None = None
+) -> ParsedEvents:
+    """As `parse_json`, of what a request's body holds, a list of events, or one event; what an event does not say
+    itself is asked of `usual`, by the field's name.
+    """
+    content = body_list_or_object(checked_text(body))
+    if isinstance(content, dict):
+        content = _posted(content) if "events" in content else [msgspec.Raw(msgspec.json.encode(content))]
+    return _parse_rows(content, usual, zone)
+
+
+def _posted(content: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
     raws = elements(content["events"]) if "events" in content else None
     if raws is None:
         raise MalformedBody('The body is an object with a list of "events".')
+    return raws
+
+
+def _parse_rows(
+    raws: Sequence[msgspec.Raw], usual: Mapping[str, Callable[[], Any]], zone: ZoneInfo | None
+) -> ParsedEvents:
     if len(raws) > MAX_READINGS:
         raise TooManyReadings
     parsed = ParsedEvents()
     for index, raw in enumerate(raws):
-        parsed.add(index, _reader_of(members(raw)), zone=zone, raw=bytes(raw))
+        parsed.add(index, _reader_of(members(raw), usual), zone=zone, raw=bytes(raw))
     return parsed
 
 
-def _reader_of(row: Mapping[str, Any] | None) -> Callable[[str], Any]:
-    if row is None:
-
-        def refuse(name: str) -> Any:
+def _reader_of(
+    row: Mapping[str, msgspec.Raw] | None, usual: Mapping[str, Callable[[], Any]]
+) -> Callable[[str], Any]:
+    def read(name: str) -> Any:
+        if row is None:
             raise RowProblem("invalid_row", "An event is an object with equipment, code and ts.")
+        told = plain(row[name]) if name in row else None
+        return usual[name]() if told is None and name in usual else told
 
-        return refuse
-    return lambda name: plain(row[name]) if name in row else None
+    return read
 
 
 def parse_csv(body: bytes, *, zone: ZoneInfo | None = None) -> ParsedEvents:

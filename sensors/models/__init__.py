@@ -17,6 +17,7 @@ from sensors.models.anomalies import (
     Pattern,
     ValidationRule,
 )
+from sensors.models.event_rules import EventCount, EventRule, Reported
 from sensors.models.events import MachineEvent
 from sensors.models.ingest import (
     IngestPolicy,
@@ -58,6 +59,8 @@ __all__ = [
     "DetectorState",
     "Direction",
     "EntryKind",
+    "EventCount",
+    "EventRule",
     "FiveMinuteRollup",
     "HourlyRollup",
     "IngestPolicy",
@@ -74,6 +77,7 @@ __all__ = [
     "ReadingBatch",
     "RefusedRequests",
     "RejectedReading",
+    "Reported",
     "SenderAbsence",
     "Sensor",
     "SensorAlias",

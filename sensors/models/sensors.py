@@ -112,7 +112,10 @@ class LimitQuerySet(ScopedQuerySet):
         return self.filter(is_active=True, sensor__is_active=True)
 
     def outermost(self) -> Self:
-        """The failure limits: LL and HH, and L or H where there is nothing beyond them."""
+        """The failure limits: LL and HH, and L or H where there is nothing beyond them.
+
+        A count of events has none: it does not move towards a failure, but tells of one (docs/adr/0023).
+        """
         beyond = {Level.LOW: Level.LOW_LOW, Level.HIGH: Level.HIGH_HIGH}
         hidden = Q()
         for level, further in beyond.items():
@@ -122,7 +125,7 @@ class LimitQuerySet(ScopedQuerySet):
                 ),
                 level=level,
             )
-        return self.active().exclude(hidden)
+        return self.active().filter(sensor__event_count=None).exclude(hidden)
 
 
 class Limit(OrganizationOwned):

@@ -113,7 +113,9 @@ def hold_sensors(api_key_id: int, sensor_ids: Iterable[int]) -> None:
 def _first_sent_after(absence: SenderAbsence) -> datetime | None:
     if absence.api_key_id is not None:
         return first_sent_after(absence.api_key_id, absence.began_at)
-    live = SensorLatest.objects.filter(organization_id=absence.organization_id, is_historical=False)
+    live = SensorLatest.objects.filter(
+        organization_id=absence.organization_id, is_historical=False, sensor__event_count=None
+    )
     first = live.filter(received_at__gt=absence.began_at).order_by("received_at")
     return first.values_list("received_at", flat=True).first()
 

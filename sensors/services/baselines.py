@@ -7,6 +7,7 @@ from django.db import transaction
 
 from equipment.models import Equipment
 from sensors.models import Anomaly, AnomalyFinding, Baseline, Sensor
+from sensors.services.event_counts import recount_sensors
 
 
 def restart_baseline(*, equipment: Equipment, started_at: datetime, reason: str) -> None:
@@ -25,9 +26,12 @@ def withdraw_baseline(*, equipment: Equipment, started_at: datetime, reason_pref
     What was noticed before stays ended: detection and forecasts see the past again, and notice anew what goes on.
     """
     machines = Equipment.objects.with_descendants(of=equipment).values("pk")
-    Baseline.objects.filter(
+    withdrawn = Baseline.objects.filter(
         sensor__equipment__in=machines, started_at=started_at, reason__startswith=reason_prefix
-    ).delete()
+    )
+    sensors = [baseline.sensor for baseline in withdrawn.select_related("sensor")]
+    withdrawn.delete()
+    recount_sensors(sensors, since=started_at)
 
 
 @transaction.atomic
@@ -56,6 +60,7 @@ def restart_sensor_baselines(*, sensors: Iterable[Sensor], started_at: datetime,
         open_anomalies.select_for_update(no_key=True).order_by("sensor_id", "id").values_list("pk", flat=True)
     )
     Anomaly.objects.filter(pk__in=list(locked)).update(ended_at=started_at)
+    recount_sensors(sensors, since=started_at)
 
 
 def record_finding(*, anomaly: Anomaly, verdict: str, found_at: datetime) -> None:

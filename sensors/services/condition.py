@@ -18,7 +18,8 @@ CALM = (State.OUT_OF_SERVICE, State.SUPPRESSED_BY_DESIGN)
 
 def report_condition(organization: Organization | None = None) -> Tally:
     """Report condition and alarms of the machines (of one organisation, or of all)."""
-    active = Q(sensors__is_active=True)
+    # A count of events is no sensor of the machine: without others nothing is known while nothing is reported.
+    active = Q(sensors__is_active=True, sensors__event_count=None)
     counted = Equipment.objects.for_one_or_all(organization).annotate(
         number=Count("sensors", filter=active),
         measured=Count("sensors", filter=active & Q(sensors__latest__isnull=False)),
@@ -51,11 +52,11 @@ def _conditions(sensors: dict[int, tuple[int, int]]) -> list[HealthReport]:
 
 
 def _condition(key: int, number: int, measured: int, silent: int, troubles: list[Trouble]) -> HealthReport:
-    if not number:
+    if not number and not troubles:
         return HealthReport(key, None, "It has no sensors of its own.")
-    if not measured:
+    if number and not measured and not troubles:
         return HealthReport(key, None, "None of its sensors has sent a reading yet.")
-    if silent >= measured:
+    if measured and silent >= measured:
         return HealthReport(key, None, "Nothing comes from its sensors.")
     return HealthReport(key, *told(troubles, nothing="Nothing out of the ordinary is noticed."))
 
@@ -70,7 +71,7 @@ def _alarms(sensors: dict[int, tuple[int, int]]) -> list[HealthReport]:
         troubles[alarm.equipment_id].append(Trouble(words, OF_ALARM[alarm.severity]))
     return [
         HealthReport(key, *told(troubles[key], nothing="No alarm stands."))
-        if number
+        if number or troubles[key]
         else HealthReport(key, None, "Without sensors nothing raises an alarm.")
         for key, (number, _) in sensors.items()
     ]

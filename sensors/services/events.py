@@ -1,8 +1,9 @@
-"""Machine events of one request, checked and stored in one transaction; news makes validation look again."""
+"""Machine events of one request, checked and stored in one transaction; news makes validation look again, and rules
+count.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from sensors.ingest.events import EventRow, ParsedEvents
 from sensors.ingest.parsed import Refusal
 from sensors.models import IngestPolicy
 from sensors.services.checking import allowed_equipment
+from sensors.services.event_counts import Stored, mark_counts
 from sensors.services.reopening import reopen_for_events
 from sensors.services.retention import window_past_us
 from smartmaint import clock
@@ -32,7 +34,7 @@ _STORE = """
     SET kind = excluded.kind, message = excluded.message, api_key_id = excluded.api_key_id,
         received_at = excluded.received_at
     WHERE (known.kind, known.message) IS DISTINCT FROM (excluded.kind, excluded.message)
-    RETURNING xmax = 0, equipment_id, at
+    RETURNING xmax = 0, equipment_id, code, kind, at
 """
 
 
@@ -71,9 +73,10 @@ def record_events(
     receipt.accepted = len(known)
     with transaction.atomic():
         stored = _store(organization, known, api_key)
-        news = [(equipment_id, at) for is_new, equipment_id, at in stored if is_new]
+        news = [(equipment_id, at) for is_new, equipment_id, *_, at in stored if is_new]
         receipt.inserted, receipt.updated = len(news), len(stored) - len(news)
         reopen_for_events(news)
+        mark_counts(organization, stored)
     return receipt
 
 
@@ -118,8 +121,8 @@ def _refuse_outside_window(
 
 def _store(
     organization: Organization, known: Sequence[tuple[int, EventRow]], api_key: ApiKey | None
-) -> list[tuple[bool, int, Any]]:
-    """Of each event that was news: whether it is a new one, its machine, and when it happened."""
+) -> list[Stored]:
+    """The events that were news."""
     last_of_each = {(machine, row.code, row.ts_us): row for machine, row in known}
     events = [
         {"equipment": machine, "kind": row.kind, "code": code, "ts_us": ts_us, "message": row.message}

@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 
 import numpy as np
+from django.db.models import Q
 
 from equipment.models import Verdict
 from sensors import storage
-from sensors.models import Anomaly, AnomalyFinding, MachineEvent, Quality
+from sensors.models import Anomaly, AnomalyFinding, EventCount, MachineEvent, Quality
 from sensors.services.senders import Sender
 from sensors.validation import EVENT_AFTER, EVENT_BEFORE, FactValue
 from smartmaint import clock
@@ -92,8 +93,12 @@ def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
     event" would speak against every anomaly.
     """
     machine, noticed_at = anomaly.sensor.equipment, anomaly.detected_at
+    telling = Q(kind__in=TELLING_EVENTS)
+    counting = EventCount.objects.filter(sensor=anomaly.sensor_id).select_related("rule").first()
+    if counting is not None:
+        telling |= counting.rule.counted  # which it consists of, whatever their kind
     told = MachineEvent.objects.filter(
-        organization_id=anomaly.organization_id, kind__in=TELLING_EVENTS, at__lte=now, received_at__lte=now
+        telling, organization_id=anomaly.organization_id, at__lte=now, received_at__lte=now
     )
     alike = told.filter(equipment__equipment_class=machine.equipment_class_id, at__gt=now - EVENTS_KNOWN)
     if not alike.exists():

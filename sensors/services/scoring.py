@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors import storage
-from sensors.detection.detector import DETECTOR_VERSION, Block, detect_many
+from sensors.detection.detector import (
+    DEFAULT_SETTINGS,
+    DETECTOR_VERSION,
+    Block,
+    DetectorSettings,
+    detect_many,
+)
 from sensors.detection.detector import DetectorState as Memory
 from sensors.detection.excursions import Excursion
 from sensors.detection.limits import Level, LimitSpec
@@ -26,6 +32,8 @@ RESCORED_EVERY = timedelta(hours=1)
 # Bounds on memory: so many sensors at once, and so many readings of each.
 SENSORS_AT_ONCE = 500
 READINGS_AT_ONCE = 2_000
+# A count of events has no past that it should be like: what is too many, its rule says.
+ONLY_LIMITS = DetectorSettings(profile=None)
 
 
 @dataclass
@@ -52,7 +60,10 @@ def score_sensors(touched: dict[int, Touched]) -> dict[int, Outcome]:
     for sensor_ids in _chunks(sorted(touched), SENSORS_AT_ONCE):
         sensors = list(_load(sensor_ids))
         stops = planned_stops({sensor.equipment_id for sensor in sensors})
-        outcomes |= _score_together(sensors, touched, stops)
+        counting = [sensor for sensor in sensors if hasattr(sensor, "event_count")]
+        measuring = [sensor for sensor in sensors if not hasattr(sensor, "event_count")]
+        for some, settings in ((measuring, DEFAULT_SETTINGS), (counting, ONLY_LIMITS)):
+            outcomes |= _score_together(some, touched, stops, settings)
     return outcomes
 
 
@@ -63,7 +74,7 @@ def _chunks(sensor_ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 def _load(sensor_ids: Sequence[int]) -> Iterator[Sensor]:
     return (
         Sensor.objects.filter(pk__in=sensor_ids)
-        .select_related("detector_state")
+        .select_related("detector_state", "event_count")
         .prefetch_related("limits", "baselines")
         .order_by("pk")
         .iterator(chunk_size=SENSORS_AT_ONCE)
@@ -71,19 +82,22 @@ def _load(sensor_ids: Sequence[int]) -> Iterator[Sensor]:
 
 
 def _score_together(
-    sensors: Sequence[Sensor], touched: dict[int, Touched], stops: dict[int, list[Stop]]
+    sensors: Sequence[Sensor],
+    touched: dict[int, Touched],
+    stops: dict[int, list[Stop]],
+    settings: DetectorSettings,
 ) -> dict[int, Outcome]:
     """All at once or, when that fails, sensor by sensor."""
     try:
         watched = [_watch(one, touched[one.pk], stops.get(one.equipment_id, [])) for one in sensors]
-        _score(watched)
+        _score(watched, settings)
         return {one.sensor.pk: _detection(one) for one in watched}
     except Exception as error:
         if len(sensors) == 1:
             return {sensors[0].pk: SensorFailure(touched[sensors[0].pk], error)}
         found: dict[int, Outcome] = {}
         for sensor in sensors:
-            found |= _score_together([sensor], touched, stops)
+            found |= _score_together([sensor], touched, stops, settings)
         return found
 
 
@@ -118,7 +132,7 @@ def _is_late(touched: Touched, state: DetectorState) -> bool:
     return state.last_ts is not None and touched.first_us <= storage.microseconds(state.last_ts)
 
 
-def _score(watched: Sequence[_Watched]) -> None:
+def _score(watched: Sequence[_Watched], settings: DetectorSettings) -> None:
     """Read and score, some readings of all at a time, until nothing is left."""
     left = list(watched)
     while left:
@@ -132,6 +146,7 @@ def _score(watched: Sequence[_Watched]) -> None:
             [one.memory for one in left],
             _block(left, rows),
             [one.limits for one in left],
+            settings,
             max_changes=[one.sensor.max_change_per_min for one in left],
         )
         for one, its_rows, excursions in zip(left, rows, detected.excursions, strict=True):

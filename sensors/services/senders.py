@@ -92,8 +92,10 @@ class Sender:
 
 
 def newest_of_organizations(organizations: Iterable[int]) -> dict[int, LastSent]:
-    """When anything last came for an organisation, by its id."""
-    live = SensorLatest.objects.filter(organization__in=organizations, is_historical=False)
+    """When anything last came for an organisation, by its id; what the service counts itself does not come."""
+    live = SensorLatest.objects.filter(
+        organization__in=organizations, is_historical=False, sensor__event_count=None
+    )
     newest = live.order_by().values("organization").annotate(at=Max("received_at"))
     return {pk: LastSent(None, at) for pk, at in newest.values_list("organization", "at")}
 
@@ -169,6 +171,7 @@ def who_is_absent(silence: Anomaly) -> Everybody | None:
         sensors=SensorLatest.objects.filter(
             organization_id=silence.organization_id,
             is_historical=False,
+            sensor__event_count=None,
             received_at__gt=absence.began_at - IN_USE,
         ).count(),
     )

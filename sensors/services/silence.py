@@ -63,6 +63,9 @@ _WAITED_FOR = f"""
         CROSS JOIN LATERAL unnest(absence.sensor_ids) AS held (sensor_id)
         JOIN sensors_sensorlatest latest ON latest.sensor_id = held.sensor_id
         WHERE absence.ended_at IS NULL AND latest.received_at <= absence.began_at
+    ),
+    counted AS MATERIALIZED (
+        SELECT sensor_id FROM sensors_eventcount WHERE sensor_id IS NOT NULL
     )
     SELECT sensor.id, sensor.organization_id, latest.received_at,
            greatest(latest.received_at, stop.ended_at), wait.usual
@@ -80,6 +83,7 @@ _WAITED_FOR = f"""
       AND sensor.id NOT IN (SELECT sensor_id FROM known_silent)
       AND sensor.id NOT IN (SELECT sensor_id FROM given_time)
       AND sensor.id NOT IN (SELECT sensor_id FROM held)
+      AND sensor.id NOT IN (SELECT sensor_id FROM counted)
     ORDER BY machine.criticality, latest.received_at, sensor.id
 """
 # One that had been ended by a change of settings or a repair, and not by data, goes on where it was.

@@ -22,14 +22,15 @@ from maintenance.services.replays import start_replay
 from maintenance.services.tasks import Actor, create_task, start_task
 from predictions.agents import make_predictions, report_forecasts, score_predictions
 from predictions.services.requesting import request_prediction_by_person
-from sensors.agents import detect_anomalies, report_condition, validate_anomalies
+from sensors.agents import count_events, detect_anomalies, report_condition, validate_anomalies
+from sensors.ingest.events import EventRow, ParsedEvents
 from sensors.ingest.formats import json as json_format
 from sensors.ingest.parsed import from_columns
 from sensors.models import (
     AlarmFlood,
     Anomaly,
+    EventRule,
     KeyAllowance,
-    MachineEvent,
     PlannedStop,
     RefusedRequests,
     SenderAbsence,
@@ -37,6 +38,7 @@ from sensors.models import (
     SensorNaming,
     SparkplugBirth,
 )
+from sensors.services.events import record_events
 from sensors.services.ingest import ingest_readings
 from sensors.storage import microseconds
 from smartmaint import clock
@@ -182,9 +184,16 @@ def _set_up_a_gateway(plant: Plant, api_key: ApiKey) -> None:
         began_at=clock.now(),
         ended_at=clock.now(),
     )
-    MachineEvent.objects.create(
-        **owned, equipment=plant.machine, code="E17", at=clock.now(), message="Overload", api_key=api_key
+    EventRule.objects.create(
+        **owned,
+        name="Overloads",
+        equipment_class=plant.machine.equipment_class,
+        failure_mode=plant.failure_mode,
+        times=2,
     )
+    event = EventRow(0, plant.machine.tag, "E17", microseconds(clock.now()), "error", "Overload")
+    record_events(organization=plant.organization, parsed=ParsedEvents(rows=[event]), api_key=api_key)
+    count_events()
     AlarmFlood.objects.create(**owned, began_at=clock.now())
     RefusedRequests.objects.create(**owned, api_key=api_key, hour=clock.now(), code="malformed", count=2)
     parsed = from_columns(keys=["Nobody"], ts_us=[microseconds(clock.now())], values=[3.0])

@@ -18,10 +18,10 @@ from django.db import connection, connections
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from sensors.bridge.broker import BrokerOptions
+from sensors.bridge.broker_options import BrokerOptions
 from sensors.bridge.engine import Bridge
 from sensors.bridge.payloads import KINDS
-from sensors.bridge.topics import topic_template
+from sensors.bridge.topics import machine_template, topic_template
 from sensors.models import Reading, ReadingBatch
 from smartmaint.supervisor import PROJECT_DIRECTORY
 from tests.brokers.installation import database_url
@@ -141,14 +141,16 @@ def make_bridge(
     *filters: str,
     payload: str = "json",
     sensor: str | None = None,
+    machine: str | None = None,
     **options: object,
 ) -> Bridge:
     usual = {"host": "127.0.0.1", "port": broker.port, "client_id": "bridge", "keepalive_s": 5}
     return Bridge(
         secret=secret,
-        options=BrokerOptions(filters=filters or ("plant/#",), **(usual | options)),
+        options=BrokerOptions(**(usual | {"filters": filters or ("plant/#",)} | options)),
         kind=KINDS[payload](),
         template=topic_template(sensor) if sensor else None,
+        machine=machine_template(machine) if machine else None,
     )
 
 

@@ -3,7 +3,8 @@
 import pytest
 from django.core.management import CommandError, call_command
 
-from sensors.bridge.broker import Broker, BrokerAway, BrokerOptions
+from sensors.bridge.broker import Broker, BrokerAway
+from sensors.bridge.broker_options import BrokerOptions
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +16,13 @@ def secret(monkeypatch):
     ("arguments", "words"),
     [
         (["--sensor={machine}"], "--sensor: A topic has no {machine}"),
+        (["--events-topic=plant/+/alarms", "--machine={machine}"], "--machine: A topic has no {machine}"),
+        (
+            ["--events-topic=plant/+/alarms", "--machine={2}/{name}"],
+            "--machine: A machine's tag comes from the topic",
+        ),
+        (["--events-topic=plant/a+"], "stands alone"),
+        (["--machine={2}"], "with --events-topic only"),
         (["--ca=ca.crt"], "with --tls only"),
         (["--tls", "--certificate-key=bridge.key"], "needs --certificate"),
         (["--tls", "--ca=/nowhere.crt"], "there is no file /nowhere.crt"),
@@ -30,6 +38,11 @@ def secret(monkeypatch):
 def test_options_that_do_not_go_together(arguments, words):
     with pytest.raises(CommandError, match=words):
         call_command("bridge_mqtt", "--topic=plant/#", *arguments)
+
+
+def test_a_topic_is_needed():
+    with pytest.raises(CommandError, match="Give a --topic of readings, an --events-topic, or both"):
+        call_command("bridge_mqtt")
 
 
 def test_a_key_is_needed(monkeypatch):

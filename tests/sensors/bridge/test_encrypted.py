@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sensors.bridge.broker import Broker, BrokerAway, BrokerOptions
+from sensors.bridge.broker import Broker, BrokerAway
+from sensors.bridge.broker_options import BrokerOptions
 from tests.sensors.bridge.broker import (
     Mosquitto,
     make_bridge,
