@@ -172,7 +172,9 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
         """A plot per machine, on a page that can be saved."""
         run = self.own_row(request, object_id)
         if not run.plots_page:
-            self.message_user(request, "There are no plots of it: they are made at a replay's end.", messages.WARNING)
+            self.message_user(
+                request, "There are no plots of it: they are made at a replay's end.", messages.WARNING
+            )
             return redirect(page_of(self, run))
         return HttpResponse(run.plots_page, headers={"Content-Security-Policy": PLOTS_POLICY})
 
