@@ -1,8 +1,8 @@
 """The agents of maintenance: technicians and times for what is approved, what is overdue, and pasts lived again."""
 
 from maintenance.models import MaintenanceTask, ReplayRun
+from maintenance.replay.stretches import keep_stretch, tell_stretch
 from maintenance.services import health
-from maintenance.services.replays import keep_stretch, tell_stretch
 from maintenance.services.scheduling import plan_tasks, schedule_task
 from smartmaint.agents import agent
 from smartmaint.work import Tally, each, run_pending

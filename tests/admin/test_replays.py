@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from maintenance import agents
 from maintenance.agents import tell_replays
 from maintenance.models import ReplayFile, ReplayRun
+from maintenance.replay import stretches
 from maintenance.services import replays
 from sensors.models import Reading
 from smartmaint.accounts.models import Organization
@@ -112,7 +113,7 @@ def test_the_list_leaves_the_large_parts_of_a_replay_alone(run, manager_client):
 
 
 def test_a_long_one_is_told_a_stretch_at_a_time(run, manager_client, monkeypatch):
-    monkeypatch.setattr(replays, "STRETCH_S", 0.0)
+    monkeypatch.setattr(stretches, "STRETCH_S", 0.0)
     shares = []
     while run.finished_at is None:
         tell_replays()
@@ -132,7 +133,7 @@ def test_stretches_come_to_the_same_as_all_at_once(add, monkeypatch):
         add(PdM_telemetry=readings(10), PdM_failures=FAILURES)
     once, stretched = ReplayRun.objects.order_by("pk")
     tell_replays()
-    monkeypatch.setattr(replays, "STRETCH_S", 0.5)
+    monkeypatch.setattr(stretches, "STRETCH_S", 0.5)
     while stretched.finished_at is None:
         tell_replays()
         stretched.refresh_from_db()
@@ -141,12 +142,12 @@ def test_stretches_come_to_the_same_as_all_at_once(add, monkeypatch):
 
 
 def test_one_whose_worker_was_killed_begins_anew(run, monkeypatch):
-    monkeypatch.setattr(replays, "STRETCH_S", 0.0)
+    monkeypatch.setattr(stretches, "STRETCH_S", 0.0)
     tell_replays()
     run.refresh_from_db()
     before = run.scratch
     ReplayRun.objects.update(attempts=1, last_error="")
-    monkeypatch.setattr(replays, "STRETCH_S", 60.0)
+    monkeypatch.setattr(stretches, "STRETCH_S", 60.0)
     tell_replays()
 
     run.refresh_from_db()
@@ -155,7 +156,7 @@ def test_one_whose_worker_was_killed_begins_anew(run, monkeypatch):
 
 
 def test_deleting_one_takes_its_organisation_away(run, manager_client, monkeypatch, organization):
-    monkeypatch.setattr(replays, "STRETCH_S", 0.0)
+    monkeypatch.setattr(stretches, "STRETCH_S", 0.0)
     tell_replays()
     assert Organization.objects.count() == 2
     assert manager_client.post(f"{LIST}{run.pk}/delete/", {"post": "yes"}).status_code == 302
