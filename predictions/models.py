@@ -255,3 +255,20 @@ class PredictionOutcome(OrganizationOwned, PendingWork):
     def waiting_for(self) -> str:
         """What an outcome that has no score still needs, in words."""
         return "waits for the finding" if self.happened_at is None else "to be scored"
+
+
+class ClosedHorizons(OrganizationOwned):
+    """How far an organisation's ledger is closed: what was made until then has its outcome, or people look after it.
+
+    So closing goes on where it was, and looks at no row twice.
+    """
+
+    made_until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization"], name="closedhorizons_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"closed until {localtime(self.made_until):%Y-%m-%d %H:%M}"

@@ -15,7 +15,6 @@ from smartmaint.accounts.models import Organization
 from smartmaint.queues import queue_now
 
 FORETOLD_FROM = 0.5
-CLOSING_BATCH = 500
 MONTH = timedelta(days=30)
 HORIZON = ExpressionWrapper(F("horizon_days") * timedelta(days=1), output_field=DurationField())
 
@@ -99,34 +98,6 @@ def _mark_unscored(outcomes: PredictionOutcomeQuerySet, **found: object) -> int:
         last_error="",
         **found,
     )
-
-
-def request_scores_of_past_horizons(organization: Organization | None = None) -> int:
-    """Mark predictions to be scored whose horizon passed, and for which nobody's verdict is expected.
-
-    Those of all active organisations, or of one.
-    """
-    whose = Q(organization__is_active=True) if organization is None else Q(organization=organization)
-    unscored = (
-        Prediction.objects.made()
-        .filter(whose)
-        .exclude(Exists(PredictionOutcome.objects.filter(prediction=OuterRef("pk"))))
-        .annotate(horizon_ends_at=F("cutoff_at") + HORIZON)
-        .filter(horizon_ends_at__lte=clock.now())
-        .order_by("pk")[:CLOSING_BATCH]
-    )
-    outcomes = [
-        PredictionOutcome(
-            organization_id=prediction.organization_id,
-            prediction=prediction,
-            happened_at=prediction.horizon_ends_at,
-        )
-        for prediction in unscored
-    ]
-    for outcome in outcomes:
-        outcome.mark_due()
-    PredictionOutcome.objects.bulk_create(outcomes, ignore_conflicts=True)
-    return len(outcomes)
 
 
 def missed_failures(organization: Organization) -> QuerySet[Failure]:

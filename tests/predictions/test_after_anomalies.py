@@ -14,8 +14,9 @@ from maintenance.services.completing import Finding, complete_task
 from maintenance.services.tasks import Actor, approve_task, start_task
 from predictions.agents import make_predictions, score_predictions
 from predictions.models import Outcome, Prediction, PredictionOutcome
+from predictions.services.closing import close_past_horizons
 from predictions.services.requesting import request_prediction
-from predictions.services.scoring import missed_failures, request_scores_of_past_horizons
+from predictions.services.scoring import missed_failures
 from sensors.agents import detect_anomalies
 from sensors.models import Anomaly, AnomalyFinding, Limit, ReadingBatch, Sensor
 from sensors.services.judgement import settle_anomaly
@@ -156,7 +157,7 @@ class TestWithoutALimit:
             failed_at=clock.now() + timedelta(days=2),
         )
         with clock.frozen(clock.now() + timedelta(days=91)):
-            request_scores_of_past_horizons()
+            close_past_horizons()
             score_predictions()
         assert PredictionOutcome.objects.get().reason == "It failed within the horizon."
         assert list(missed_failures(organization)) == [Failure.objects.get()]
