@@ -259,6 +259,7 @@ class PredictionOutcome(OrganizationOwned, PendingWork):
 
 class ClosedHorizons(OrganizationOwned):
     """How far an organisation's ledger is closed: what was made until then has its outcome, or people look after it.
+    What nothing counts of it has gone.
 
     So closing goes on where it was, and looks at no row twice.
     """

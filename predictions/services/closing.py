@@ -1,4 +1,7 @@
-"""Closing: what was foretold of a time that has passed is to be scored, unless people are to tell of it."""
+"""Closing: what was foretold of a time that has passed is to be scored, unless people are to tell of it.
+
+What nothing counts of it goes first (`dropping`): it needs no score.
+"""
 
 import math
 import time
@@ -10,6 +13,7 @@ from django.db import connection, transaction
 
 from predictions.forecasting.result import HORIZON_DAYS
 from predictions.models import ClosedHorizons
+from predictions.services.dropping import drop_spare_predictions
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
 from smartmaint.queues import queue_now
@@ -80,6 +84,7 @@ def _close_step(organization: Organization, until: datetime) -> tuple[datetime, 
     if place is None or place.made_until >= until:
         return until, 0
     step_ends_at = min(place.made_until + STEP, until)
+    drop_spare_predictions(organization, after=place.made_until, until=step_ends_at)
     with connection.cursor() as cursor:
         cursor.execute(
             _CLOSE,

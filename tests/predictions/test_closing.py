@@ -23,8 +23,9 @@ def long_ago():
 
 
 def foretell_hourly(plant, first_at, *, hours: int) -> list[Prediction]:
+    """Asked for by a person: those of the period would not all stay."""
     return [
-        foretell(plant, made_at=first_at + hour * HOUR, cutoff_at=first_at + hour * HOUR)
+        foretell(plant, trigger="person", made_at=first_at + hour * HOUR, cutoff_at=first_at + hour * HOUR)
         for hour in range(hours)
     ]
 
