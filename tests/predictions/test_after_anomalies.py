@@ -14,6 +14,7 @@ from maintenance.services.completing import Finding, complete_task
 from maintenance.services.tasks import Actor, approve_task, start_task
 from predictions.agents import make_predictions, score_predictions
 from predictions.models import Outcome, Prediction, PredictionOutcome
+from predictions.services.accuracy import Selection, read_accuracy
 from predictions.services.closing import close_past_horizons
 from predictions.services.requesting import request_prediction
 from predictions.services.scoring import missed_failures
@@ -21,7 +22,7 @@ from sensors.agents import detect_anomalies
 from sensors.models import Anomaly, AnomalyFinding, Limit, ReadingBatch, Sensor
 from sensors.services.judgement import settle_anomaly
 from smartmaint import clock
-from tests.plants import Plant, make_plant, post, set_policy
+from tests.plants import Plant, foretell, make_plant, post, set_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -162,6 +163,22 @@ class TestWithoutALimit:
         assert PredictionOutcome.objects.get().reason == "It failed within the horizon."
         assert list(missed_failures(organization)) == [Failure.objects.get()]
         assert prediction.p_90d < 0.5
+
+    def test_a_failure_that_it_alone_foretold_is_missed_by_forecasts_and_not_by_the_service(
+        self, plant, organization
+    ):
+        before = clock.now() - 48 * HOUR
+        of_anomaly = {
+            "limit": None,
+            "limit_value": None,
+            "anomaly": make_anomaly(plant),
+            "trigger": "anomaly",
+        }
+        foretell(plant, made_at=before, cutoff_at=before, p30=0.8, p_90d=0.9, **of_anomaly)
+        record_failure(equipment=plant.machine, failure_mode=plant.failure_mode, failed_at=before + 24 * HOUR)
+        assert not missed_failures(organization).exists()
+        results = read_accuracy(Selection((organization,))).results
+        assert (results.true_positives, results.missed) == (0, 1)
 
     def test_pages_tell_it_until_somebody_has_looked(self, plant, organization):
         anomaly = make_anomaly(plant)
