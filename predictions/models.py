@@ -14,7 +14,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, one_place, queue_indexes
 
 
 class PredictionStatus(models.TextChoices):
@@ -102,12 +102,21 @@ class Prediction(OrganizationOwned, PendingWork):
     explanation = models.JSONField(null=True, blank=True)
 
     objects = PredictionQuerySet.as_manager()
+    leaves_with_its_result = True
 
     class Meta:
         ordering = ["-id"]
         indexes = [*queue_indexes(), models.Index(fields=["limit", "-made_at"], name="prediction_limit_made")]
         constraints = [
+            one_place(),
             models.CheckConstraint(condition=Q(status__in=PredictionStatus.values), name="prediction_status"),
+            # In no queue it would wait for ever, and its limit would never be foretold again.
+            models.CheckConstraint(
+                condition=~Q(status=PredictionStatus.PENDING)
+                | Q(due_at__isnull=False)
+                | Q(parked_at__isnull=False),
+                name="prediction_pending_is_in_its_queue",
+            ),
             models.CheckConstraint(
                 condition=~Q(status=PredictionStatus.MADE)
                 | Q(
@@ -233,6 +242,7 @@ class PredictionOutcome(OrganizationOwned, PendingWork):
         ordering = ["-id"]
         indexes = queue_indexes()
         constraints = [
+            one_place(),
             models.CheckConstraint(
                 condition=Q(outcome="", scored_at__isnull=True)
                 | Q(outcome__in=Outcome.values, scored_at__isnull=False),

@@ -157,7 +157,8 @@ def _settle_together(done: Done, settle_all: SettleAll) -> int:
             rows, results = zip(*own, strict=True)
             for row in rows:
                 row.due_at, row.last_error = None, ""
-            type(rows[0])._default_manager.filter(pk__in=locked).update(due_at=None, last_error="")
+            if not rows[0].leaves_with_its_result:
+                type(rows[0])._default_manager.filter(pk__in=locked).update(due_at=None, last_error="")
             settle_all(rows, results)
     return len(own)
 

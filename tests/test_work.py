@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
 
 from sensors.models import ReadingBatch
 from smartmaint import work
 from smartmaint.claims import NO_WORD, claim
-from smartmaint.queues import MAX_ATTEMPTS, backoff
+from smartmaint.queues import MAX_ATTEMPTS, PendingWork, backoff
 from smartmaint.work import each, run_pending
 
 
@@ -320,3 +321,18 @@ def test_two_workers_never_claim_the_same_row(organization, rows):
         finally:
             other.close()
             cursor.execute("ROLLBACK")
+
+
+QUEUES = [model for model in apps.get_models() if issubclass(model, PendingWork)]
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.__name__)
+def test_no_row_both_waits_and_is_parked(queue):
+    names = {constraint.name for constraint in queue._meta.constraints}
+    assert f"{queue._meta.model_name}_waits_or_is_parked" in names
+
+
+def test_the_database_refuses_a_row_that_waits_and_is_parked(rows):
+    rows(1)
+    with pytest.raises(IntegrityError, match="readingbatch_waits_or_is_parked"), transaction.atomic():
+        ReadingBatch.objects.update(parked_at=datetime.now(UTC))

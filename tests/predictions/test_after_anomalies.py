@@ -211,7 +211,7 @@ class TestWithoutALimit:
 
     def test_the_ledger_keeps_one_waiting_and_each_with_its_anomaly(self, plant):
         anomaly = make_anomaly(plant)
-        owned = {"organization": plant.organization, "sensor": plant.sensor}
+        owned = {"organization": plant.organization, "sensor": plant.sensor, "due_at": clock.now()}
         Prediction.objects.create(**owned, anomaly=anomaly, trigger="anomaly")
         for wrong in (
             {"anomaly": anomaly, "trigger": "anomaly"},

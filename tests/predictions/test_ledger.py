@@ -138,3 +138,28 @@ def test_a_sensor_that_reports_by_the_hour_loses_no_reading_between_rollups_and_
     measured = read_histories({plant.sensor.pk: now - timedelta(days=9)}, until=now)[plant.sensor.pk]
     ts_us = measured.ts_us.tolist()
     assert (ts_us, len(set(ts_us)), len(measured.values)) == (sorted(ts_us), 72, 72)
+
+
+@pytest.mark.parametrize(
+    "broken", [{"due_at": None}, {"parked_at": clock.now()}, {"due_at": None, "last_error": "ValueError: x"}]
+)
+def test_one_that_waits_is_in_its_queue_or_parked(plant, broken):
+    """In none it would keep its limit from ever being foretold again."""
+    request_prediction_by_person(sensor=plant.sensor)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Prediction.objects.update(**broken)
+    Prediction.objects.update(due_at=None, parked_at=clock.now())
+
+
+def test_one_that_is_made_has_left_its_queue(plant):
+    post(plant.sensor, [9.0])
+    request_prediction_by_person(sensor=plant.sensor)
+    Prediction.objects.update(last_error="ValueError: once")
+    make_predictions()
+    made = Prediction.objects.get()
+    assert (made.status, made.due_at, made.parked_at, made.last_error) == (
+        PredictionStatus.MADE,
+        None,
+        None,
+        "",
+    )

@@ -259,7 +259,7 @@ def long_ago(organization, sensor) -> datetime:
     with clock.frozen(at):
         post(sensor, [1.0, 2.0, 3.0], last_at=at + timedelta(minutes=10), interval=timedelta(minutes=5))
         agents.detect_anomalies()
-    ReadingBatch.objects.update(parked_at=NOW, attempts=8)
+    ReadingBatch.objects.update(due_at=None, parked_at=NOW, attempts=8)
     drop()
     assert moments(sensor) == []
     assert [row[1:] for row in rolled_up(sensor)] == [(3, 2.0), (3, 2.0)]
