@@ -141,6 +141,16 @@ class Prediction(OrganizationOwned, PendingWork):
                 condition=~Q(status=PredictionStatus.NOT_POSSIBLE) | ~Q(not_possible_because=""),
                 name="prediction_not_possible_says_why",
             ),
+            # The newest word on a limit is found by its moment.
+            models.CheckConstraint(
+                condition=~Q(status=PredictionStatus.NOT_POSSIBLE)
+                | Q(made_at__isnull=False, cutoff_at__isnull=False),
+                name="prediction_not_possible_has_time",
+            ),
+            models.CheckConstraint(condition=Q(trigger__in=Trigger.values), name="prediction_trigger"),
+            models.CheckConstraint(
+                condition=Q(direction__in=["", *Direction.values]), name="prediction_direction"
+            ),
             models.CheckConstraint(
                 condition=Q(anomaly__isnull=False) | ~Q(trigger=Trigger.ANOMALY),
                 name="prediction_names_its_anomaly",

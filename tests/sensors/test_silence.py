@@ -658,3 +658,18 @@ def test_a_look_that_had_to_wait_is_of_the_moment_when_it_could_begin():
         assert SilenceWatch.objects.get().looked_at >= released[0]
     finally:
         other.close()
+
+
+@pytest.mark.parametrize("of_key", [True, False])
+def test_one_absence_of_a_key_and_one_of_all_goes_on_at_a_time(day, plant, organization, ingest_key, of_key):
+    day.post(plant.sensor)
+    day.go_on(2 * HOUR)
+    silence = Anomaly.objects.get()
+    SenderAbsence.objects.all().delete()
+    key, other = ingest_key[0] if of_key else None, ingest_key[0] if not of_key else None
+    absent = {"organization": organization, "anomaly": silence, "began_at": START}
+    SenderAbsence.objects.create(**absent, api_key=key, ended_at=START)
+    SenderAbsence.objects.create(**absent, api_key=key)
+    SenderAbsence.objects.create(**absent, api_key=other)
+    with pytest.raises(IntegrityError, match="open_once"), transaction.atomic():
+        SenderAbsence.objects.create(**absent, api_key=key)
