@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from datetime import timedelta
 
 import structlog
 from django.conf import settings
@@ -52,6 +53,7 @@ def _make(which: Q, *, together: int, budget_seconds: float) -> Tally:
         batch_size=together,
         budget_seconds=budget_seconds,
         only=which,
+        lease=timedelta(seconds=settings.FORECAST_LEASE_SECONDS),
     )
     if tally != Tally():
         log.info(

@@ -293,6 +293,29 @@ def test_back_off_doubles_up_to_an_hour(settings):
     assert [backoff(n).total_seconds() for n in (1, 2, 3, 7, 8, 20)] == [30, 60, 120, 1920, 3600, 3600]
 
 
+def test_a_claim_with_a_lease_is_nobody_elses_before_it_is_over(rows):
+    rows(1)
+    lease = timedelta(minutes=5)
+    (claimed,) = claim(ReadingBatch, limit=10, order_by=("id",), lease=lease)
+    assert claimed.due_at == ReadingBatch.objects.get().due_at
+    assert timedelta(minutes=4) < claimed.due_at - datetime.now(UTC) <= lease
+
+
+def test_a_lease_shortens_no_back_off_and_lengthens_none_of_what_failed(rows, settings):
+    settings.WORK_BACKOFF_SECONDS = 30
+    rows(1)
+    ReadingBatch.objects.update(attempts=4)
+    (claimed,) = claim(ReadingBatch, limit=1, order_by=("id",), lease=timedelta(minutes=5))
+    assert claimed.due_at - datetime.now(UTC) > timedelta(minutes=7)
+
+    def fail(row):
+        raise ValueError("no such thing")
+
+    ReadingBatch.objects.update(attempts=0, due_at=datetime.now(UTC))
+    run_pending(ReadingBatch, work=each(fail), settle=note([]), lease=timedelta(minutes=5))
+    assert ReadingBatch.objects.get().due_at - datetime.now(UTC) <= timedelta(seconds=30)
+
+
 def test_a_run_stops_claiming_when_its_budget_is_spent(rows):
     rows(4)
     tally = run_pending(ReadingBatch, work=lambda rows: rows, settle=note([]), batch_size=1, budget_seconds=0)
