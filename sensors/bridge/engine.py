@@ -1,4 +1,4 @@
-"""Gathers messages, stores them in one transaction, then acknowledges them.
+"""Gathers messages, stores them together, then acknowledges them.
 
 One thread does it all in turn, so memory holds one group of messages: while the database is away, or the key is over
 its limit, nothing is read, and the rest waits with the broker.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.bridge.joining import joined
+from sensors.bridge.joining import joined, shared_out
 from sensors.bridge.messages import Manners, Message
 from sensors.bridge.payloads import read_message
 from sensors.bridge.sparkplug_nodes import SparkplugKind
@@ -373,11 +373,8 @@ class TestNodes:
         message = Message("spBv1.0/Works/NBIRTH/line-1", body, line.arrived_us, mid=1)
         parts = [parsed for parsed in read_message(line.kind, message, Manners()).parts if parsed.received]
         assert [parsed.received for parsed in parts] == [10_000, 10_000, 5_000]
-        assert [parsed.received for parsed in joined((0, parsed) for parsed in parts)] == [
-            10_000,
-            10_000,
-            5_000,
-        ]
+        requests = [joined(these) for these in shared_out((0, parsed) for parsed in parts)]
+        assert [parsed.received for parsed in requests] == [10_000, 10_000, 5_000]
         assert [key for parsed in parts for key in keys(parsed)] == [
             f"Works/line-1/m{n}" for n in range(count)
         ]
