@@ -403,6 +403,40 @@ PRESSURE = metric("Pressure", alias=1, datatype=DOUBLE, double_value=3)
 BY_ALIAS = metric(alias=1, double_value=21)
 
 
+class TestSilentNodes:
+    @pytest.fixture
+    def line(self) -> Line:
+        line = Line(SparkplugKind())
+        line.says("NBIRTH", TEMPERATURE, seq=0)
+        line.says("DBIRTH", metric("Speed", alias=2, datatype=DOUBLE, double_value=1), seq=1, device="pump-7")
+        line.kind.born.clear()
+        return line
+
+    def test_what_they_told_is_forgotten_with_them(self, line):
+        line.kind.forget_silent(since_us=line.arrived_us, now_us=line.arrived_us)
+        assert set(line.kind.births) == {"Works/line-1", "Works/line-1/pump-7"}
+        line.kind.forget_silent(since_us=line.arrived_us + 1, now_us=line.arrived_us + 1)
+        assert (line.kind.births, line.kind.next_numbers()) == ({}, {})
+        assert line.kind.born == {"Works/line-1": None, "Works/line-1/pump-7": None}
+        assert codes(line.says("NDATA", metric(alias=1, double_value=21), seq=2)) == ["no_birth"]
+        assert len(line.kind.rebirths) == 1
+
+    def test_one_that_never_was_born_is_forgotten_too(self):
+        line = Line(SparkplugKind())
+        line.says("NDATA", metric(alias=1, double_value=21), seq=2)
+        line.kind.forget_silent(since_us=line.arrived_us + 1, now_us=line.arrived_us + 1)
+        assert line.kind._nodes == {}
+
+    def test_one_of_an_earlier_run_has_its_time_from_now_on(self):
+        kind = SparkplugKind()
+        kind.remember({"Works/line-1": Birth.of([("Pressure", 1, DOUBLE)])}, {"Works/line-1": 1})
+        kind.forget_silent(since_us=ARRIVED_US, now_us=ARRIVED_US + 10)
+        kind.forget_silent(since_us=ARRIVED_US + 10, now_us=ARRIVED_US + 20)
+        assert set(kind.births) == {"Works/line-1"}
+        kind.forget_silent(since_us=ARRIVED_US + 11, now_us=ARRIVED_US + 21)
+        assert kind.births == {}
+
+
 class TestAfterAnInterruption:
     """The alias 1 was the temperature, then the node was born anew and it is the pressure."""
 
