@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from datetime import timedelta
 
 import structlog
 from django.conf import settings
@@ -9,9 +10,10 @@ from django.db.models import Q
 
 from predictions.models import Prediction, PredictionOutcome, Trigger
 from predictions.services import health
+from predictions.services.closing import close_past_horizons
 from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.requesting import request_due_predictions
-from predictions.services.scoring import compute_score, request_scores_of_past_horizons, score_prediction
+from predictions.services.scoring import compute_score, score_prediction
 from smartmaint.agents import agent
 from smartmaint.work import Tally, each, run_pending
 
@@ -19,6 +21,7 @@ from smartmaint.work import Tally, each, run_pending
 PERIODIC_TOGETHER = 250
 URGENT_TOGETHER = 50
 BUDGET_SECONDS = 20.0
+CLOSING_BUDGET_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +53,7 @@ def _make(which: Q, *, together: int, budget_seconds: float) -> Tally:
         batch_size=together,
         budget_seconds=budget_seconds,
         only=which,
+        lease=timedelta(seconds=settings.FORECAST_LEASE_SECONDS),
     )
     if tally != Tally():
         log.info(
@@ -79,7 +83,7 @@ def score_predictions() -> Tally:
     return run_pending(PredictionOutcome, work=each(compute_score), settle=score_prediction)
 
 
-@agent(every=600)
+@agent(every=600, at_once=1)
 def close_horizons() -> Tally:
     """Have predictions scored whose horizon has passed."""
-    return Tally(settled=request_scores_of_past_horizons())
+    return Tally(settled=close_past_horizons(budget_seconds=CLOSING_BUDGET_SECONDS))

@@ -14,7 +14,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, one_place, queue_indexes
 
 
 class PredictionStatus(models.TextChoices):
@@ -102,12 +102,21 @@ class Prediction(OrganizationOwned, PendingWork):
     explanation = models.JSONField(null=True, blank=True)
 
     objects = PredictionQuerySet.as_manager()
+    leaves_with_its_result = True
 
     class Meta:
         ordering = ["-id"]
         indexes = [*queue_indexes(), models.Index(fields=["limit", "-made_at"], name="prediction_limit_made")]
         constraints = [
+            one_place(),
             models.CheckConstraint(condition=Q(status__in=PredictionStatus.values), name="prediction_status"),
+            # In no queue it would wait for ever, and its limit would never be foretold again.
+            models.CheckConstraint(
+                condition=~Q(status=PredictionStatus.PENDING)
+                | Q(due_at__isnull=False)
+                | Q(parked_at__isnull=False),
+                name="prediction_pending_is_in_its_queue",
+            ),
             models.CheckConstraint(
                 condition=~Q(status=PredictionStatus.MADE)
                 | Q(
@@ -131,6 +140,16 @@ class Prediction(OrganizationOwned, PendingWork):
             models.CheckConstraint(
                 condition=~Q(status=PredictionStatus.NOT_POSSIBLE) | ~Q(not_possible_because=""),
                 name="prediction_not_possible_says_why",
+            ),
+            # The newest word on a limit is found by its moment.
+            models.CheckConstraint(
+                condition=~Q(status=PredictionStatus.NOT_POSSIBLE)
+                | Q(made_at__isnull=False, cutoff_at__isnull=False),
+                name="prediction_not_possible_has_time",
+            ),
+            models.CheckConstraint(condition=Q(trigger__in=Trigger.values), name="prediction_trigger"),
+            models.CheckConstraint(
+                condition=Q(direction__in=["", *Direction.values]), name="prediction_direction"
             ),
             models.CheckConstraint(
                 condition=Q(anomaly__isnull=False) | ~Q(trigger=Trigger.ANOMALY),
@@ -233,6 +252,7 @@ class PredictionOutcome(OrganizationOwned, PendingWork):
         ordering = ["-id"]
         indexes = queue_indexes()
         constraints = [
+            one_place(),
             models.CheckConstraint(
                 condition=Q(outcome="", scored_at__isnull=True)
                 | Q(outcome__in=Outcome.values, scored_at__isnull=False),
@@ -255,3 +275,21 @@ class PredictionOutcome(OrganizationOwned, PendingWork):
     def waiting_for(self) -> str:
         """What an outcome that has no score still needs, in words."""
         return "waits for the finding" if self.happened_at is None else "to be scored"
+
+
+class ClosedHorizons(OrganizationOwned):
+    """How far an organisation's ledger is closed: what was made until then has its outcome, or people look after it.
+    What nothing counts of it has gone.
+
+    So closing goes on where it was, and looks at no row twice.
+    """
+
+    made_until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization"], name="closedhorizons_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"closed until {localtime(self.made_until):%Y-%m-%d %H:%M}"

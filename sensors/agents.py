@@ -61,7 +61,7 @@ def validate_anomalies() -> Tally:
     return run_pending(Anomaly, work=each(judge_anomaly), settle=validate_anomaly)
 
 
-@agent(every=10)
+@agent(every=10, at_once=1)
 def notice_silence() -> Tally:
     """Notice sensors from which nothing comes any more, and those that send again."""
     return notice_silent_sensors()

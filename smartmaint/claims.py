@@ -1,7 +1,8 @@
 """Claims: taking due rows of a queue for one attempt, and knowing them again when the work is done.
 
 One committed UPDATE counts the attempt and moves `due_at` behind a back-off, so that a row which kills its worker has
-used up an attempt, and comes back by itself when nobody settles it.
+used up an attempt, and comes back by itself when nobody settles it. A queue whose work may take longer has a lease, or
+a second worker would do it again meanwhile: a claim is not over before the lease is.
 
 Rows whose last attempt ended without a word are claimed few at a time, and soon alone (`claimed_together`): of the many
 that were claimed with one that kills its worker, that one alone uses up its attempts. Until an attempt is settled it
@@ -10,6 +11,7 @@ has ended without a word; what an earlier one told stays to be read, behind `NO_
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from django.db import transaction
@@ -18,6 +20,7 @@ from django.db.models.functions import Concat
 
 from smartmaint.queues import MAX_ATTEMPTS, PendingWork, backoff, queue_now
 
+NO_LEASE = timedelta()
 NO_WORD = "No word of the last attempt; before it: "
 _IS_WITHOUT_A_WORD = Q(last_error="") | Q(last_error__startswith=NO_WORD)
 _ENDED_WITHOUT_A_WORD = Q(attempts__gt=0) & _IS_WITHOUT_A_WORD
@@ -25,7 +28,14 @@ _ENDED_WITHOUT_A_WORD = Q(attempts__gt=0) & _IS_WITHOUT_A_WORD
 Row = TypeVar("Row", bound=PendingWork)
 
 
-def claim(model: type[Row], *, limit: int, order_by: Sequence[str], only: Q | None = None) -> list[Row]:
+def claim(
+    model: type[Row],
+    *,
+    limit: int,
+    order_by: Sequence[str],
+    only: Q | None = None,
+    lease: timedelta = NO_LEASE,
+) -> list[Row]:
     """Take up to `limit` due rows for one attempt, committed; rows that another worker is claiming are skipped.
 
     Fewer where it is the turn of one whose worker did not come back: see `claimed_together`.
@@ -52,7 +62,7 @@ def claim(model: type[Row], *, limit: int, order_by: Sequence[str], only: Q | No
         else:
             waiting = waiting.exclude(_ENDED_WITHOUT_A_WORD)[:limit]
         claimed = cast(list[Row], list(waiting))
-        _count_attempt(model, claimed)
+        _count_attempt(model, claimed, lease)
     return claimed
 
 
@@ -66,7 +76,7 @@ def claimed_together(limit: int, attempts: int) -> int:
     return max(1, limit // 8**attempts)
 
 
-def _count_attempt(model: type[Row], claimed: Sequence[Row]) -> None:
+def _count_attempt(model: type[Row], claimed: Sequence[Row], lease: timedelta) -> None:
     now, of_attempts = queue_now(), defaultdict(list)
     for row in claimed:
         of_attempts[row.attempts + 1].append(row)
@@ -76,7 +86,7 @@ def _count_attempt(model: type[Row], claimed: Sequence[Row]) -> None:
         output_field=TextField(),
     )
     for attempts, rows in of_attempts.items():
-        due_at = now + backoff(attempts)
+        due_at = now + max(backoff(attempts), lease)
         for row in rows:
             row.attempts, row.due_at = attempts, due_at
             if row.last_error and not row.last_error.startswith(NO_WORD):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -46,6 +47,13 @@ def queue_indexes() -> list[models.Index]:
     ]
 
 
+def one_place() -> models.CheckConstraint:
+    """A row waits, or was given up, never both."""
+    return models.CheckConstraint(
+        condition=Q(due_at__isnull=True) | Q(parked_at__isnull=True), name="%(class)s_waits_or_is_parked"
+    )
+
+
 class PendingWorkQuerySet(models.QuerySet):
     def due(self) -> "PendingWorkQuerySet":
         return self.filter(due_at__lte=queue_now())
@@ -62,7 +70,13 @@ class PendingWorkQuerySet(models.QuerySet):
 
 
 class PendingWork(models.Model):
-    """The queue's columns. `due_at` is wall-clock time; null means that there is nothing to do."""
+    """The queue's columns. `due_at` is wall-clock time; null means that there is nothing to do.
+
+    `leaves_with_its_result`: the result of the work is written together with the queue's columns, in one statement. So
+    the engine need not write them first.
+    """
+
+    leaves_with_its_result: ClassVar[bool] = False
 
     due_at = models.DateTimeField(null=True, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -74,6 +88,7 @@ class PendingWork(models.Model):
     class Meta:
         abstract = True
         indexes = queue_indexes()
+        constraints = [one_place()]
 
     def mark_due(self) -> None:
         """Put the row in its queue (the caller saves it)."""

@@ -273,6 +273,8 @@ elif CELERY_BROKER_URL.startswith("amqp"):
     ]
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 WORK_BACKOFF_SECONDS = float(os.environ.get("WORK_BACKOFF_SECONDS", "30"))
+# How long a batch of forecasts may take before another worker takes it for lost.
+FORECAST_LEASE_SECONDS = float(os.environ.get("FORECAST_LEASE_SECONDS", "300"))
 FORECASTS_AT_ONCE = int(os.environ.get("FORECASTS_AT_ONCE", "2"))
 
 # Logs.

@@ -15,13 +15,14 @@ settle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
 from django.db import transaction
 from django.db.models import Q
 
-from smartmaint.claims import claim, lock_own_claims
+from smartmaint.claims import NO_LEASE, claim, lock_own_claims
 from smartmaint.queues import PendingWork
 
 log = structlog.get_logger(__name__)
@@ -56,12 +57,14 @@ def run_pending(
     batch_size: int = 50,
     budget_seconds: float = 5.0,
     only: Q | None = None,
+    lease: timedelta = NO_LEASE,
 ) -> Tally:
     """Claim, work on and settle rows until none is due or the budget is spent.
 
     `work` takes the claimed rows and returns one result each, in the same order. `settle` writes one result; it runs
     inside the row's transaction. `settle_all`, in its place, writes the results of all claimed rows in one transaction,
     and when that fails, row by row. `only` narrows the queue (say, to one organisation).
+    `lease` is how long a claim holds at least: as long as work on a batch may take, where that is more than a back-off.
     """
     if settle_all is None:
         assert settle is not None, "One of settle and settle_all writes the results."
@@ -71,7 +74,7 @@ def run_pending(
         most_together = batch_size
     tally = Tally()
     deadline = time.monotonic() + budget_seconds
-    while rows := claim(model, limit=batch_size, order_by=order_by, only=only):
+    while rows := claim(model, limit=batch_size, order_by=order_by, only=only, lease=lease):
         for done in _work_on(rows, work, most_together):
             _settle(done, settle_all, tally)
         if time.monotonic() >= deadline:
@@ -157,7 +160,8 @@ def _settle_together(done: Done, settle_all: SettleAll) -> int:
             rows, results = zip(*own, strict=True)
             for row in rows:
                 row.due_at, row.last_error = None, ""
-            type(rows[0])._default_manager.filter(pk__in=locked).update(due_at=None, last_error="")
+            if not rows[0].leaves_with_its_result:
+                type(rows[0])._default_manager.filter(pk__in=locked).update(due_at=None, last_error="")
             settle_all(rows, results)
     return len(own)
 

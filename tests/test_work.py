@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
 
 from sensors.models import ReadingBatch
 from smartmaint import work
 from smartmaint.claims import NO_WORD, claim
-from smartmaint.queues import MAX_ATTEMPTS, backoff
+from smartmaint.queues import MAX_ATTEMPTS, PendingWork, backoff
 from smartmaint.work import each, run_pending
 
 
@@ -292,6 +293,29 @@ def test_back_off_doubles_up_to_an_hour(settings):
     assert [backoff(n).total_seconds() for n in (1, 2, 3, 7, 8, 20)] == [30, 60, 120, 1920, 3600, 3600]
 
 
+def test_a_claim_with_a_lease_is_nobody_elses_before_it_is_over(rows):
+    rows(1)
+    lease = timedelta(minutes=5)
+    (claimed,) = claim(ReadingBatch, limit=10, order_by=("id",), lease=lease)
+    assert claimed.due_at == ReadingBatch.objects.get().due_at
+    assert timedelta(minutes=4) < claimed.due_at - datetime.now(UTC) <= lease
+
+
+def test_a_lease_shortens_no_back_off_and_lengthens_none_of_what_failed(rows, settings):
+    settings.WORK_BACKOFF_SECONDS = 30
+    rows(1)
+    ReadingBatch.objects.update(attempts=4)
+    (claimed,) = claim(ReadingBatch, limit=1, order_by=("id",), lease=timedelta(minutes=5))
+    assert claimed.due_at - datetime.now(UTC) > timedelta(minutes=7)
+
+    def fail(row):
+        raise ValueError("no such thing")
+
+    ReadingBatch.objects.update(attempts=0, due_at=datetime.now(UTC))
+    run_pending(ReadingBatch, work=each(fail), settle=note([]), lease=timedelta(minutes=5))
+    assert ReadingBatch.objects.get().due_at - datetime.now(UTC) <= timedelta(seconds=30)
+
+
 def test_a_run_stops_claiming_when_its_budget_is_spent(rows):
     rows(4)
     tally = run_pending(ReadingBatch, work=lambda rows: rows, settle=note([]), batch_size=1, budget_seconds=0)
@@ -320,3 +344,18 @@ def test_two_workers_never_claim_the_same_row(organization, rows):
         finally:
             other.close()
             cursor.execute("ROLLBACK")
+
+
+QUEUES = [model for model in apps.get_models() if issubclass(model, PendingWork)]
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.__name__)
+def test_no_row_both_waits_and_is_parked(queue):
+    names = {constraint.name for constraint in queue._meta.constraints}
+    assert f"{queue._meta.model_name}_waits_or_is_parked" in names
+
+
+def test_the_database_refuses_a_row_that_waits_and_is_parked(rows):
+    rows(1)
+    with pytest.raises(IntegrityError, match="readingbatch_waits_or_is_parked"), transaction.atomic():
+        ReadingBatch.objects.update(parked_at=datetime.now(UTC))

@@ -12,7 +12,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, one_place, queue_indexes
 
 
 class ReplayRunQuerySet(ScopedQuerySet, PendingWorkQuerySet):
@@ -64,6 +64,7 @@ class ReplayRun(OrganizationOwned, PendingWork):
         verbose_name = "replay"
         indexes = queue_indexes()
         constraints = [
+            one_place(),
             models.CheckConstraint(
                 condition=Q(ends_us__gte=F("begins_us")), name="replayrun_ends_after_it_begins"
             ),

@@ -21,7 +21,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, one_place, queue_indexes
 
 
 class TaskStatus(models.TextChoices):
@@ -124,6 +124,7 @@ class MaintenanceTask(OrganizationOwned, PendingWork):
         ordering = ["-id"]
         indexes = queue_indexes()
         constraints = [
+            one_place(),
             models.UniqueConstraint(
                 fields=["equipment", "failure_mode"],
                 condition=Q(type=TaskType.PREDICTIVE) & ~Q(status__in=CLOSED),

@@ -12,8 +12,8 @@ from maintenance.replay.past import Occurrence, Past
 from maintenance.replay.pending import do_pending_work, history_in_domain_time
 from maintenance.replay.plant import ReplayPlant, sensor_key
 from maintenance.replay.telling import Teller
+from predictions.services.closing import close_past_horizons
 from predictions.services.requesting import request_due_predictions
-from predictions.services.scoring import request_scores_of_past_horizons
 from sensors.ingest.events import KINDS, USUAL_KIND, EventRow, ParsedEvents
 from sensors.ingest.parsed import MAX_READINGS, from_columns
 from sensors.models import Limit
@@ -148,7 +148,7 @@ class Life:
         if self.has_limits:
             request_due_predictions(self.plant.organization)
         if at_us - self.horizons_looked_at_us >= DAY_US:
-            request_scores_of_past_horizons(self.plant.organization)
+            close_past_horizons(self.plant.organization)
             self.horizons_looked_at_us = at_us
 
     def _close_until(self, at_us: int) -> None:

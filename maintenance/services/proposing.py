@@ -67,6 +67,11 @@ def propose_tasks(predictions: Sequence[Prediction]) -> list[Proposal]:
     return [proposals[prediction.pk] for prediction in predictions]
 
 
+def drop_proposals(prediction_ids: Sequence[int]) -> None:
+    """Delete what was decided on predictions that leave the ledger; one that has a task stays, and so must its own."""
+    Proposal.objects.filter(prediction__in=prediction_ids, task__isnull=True).delete()
+
+
 def _lock_policies(organization_ids: set[int]) -> dict[int, MaintenancePolicy]:
     """In the order of their keys, as everybody who locks more than one."""
     policies = MaintenancePolicy.objects.select_for_update(no_key=True).filter(

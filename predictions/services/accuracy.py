@@ -182,7 +182,8 @@ def _missed(selection: Selection) -> QuerySet[Failure]:
     )
     if selection.class_code:
         failures = failures.filter(equipment__equipment_class__code=selection.class_code)
-    return not_foretold(failures)
+    # Of predictions without a limit nothing else is counted here, so they foretold no failure either.
+    return not_foretold(failures, by_limits_alone=True)
 
 
 def _read(sql: str, selection: Selection) -> dict[str, list[Row]]:

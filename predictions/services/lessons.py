@@ -126,7 +126,8 @@ def start_of_day(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-@lru_cache(maxsize=64)
+# More than an installation has organisations, or each batch would read the ledger anew; some hundred bytes each.
+@lru_cache(maxsize=10_000)
 def learn_recalibration(organization_id: int, until: datetime) -> Recalibration:
     """What an organisation's resolved predictions teach; reads the ledger once a day and process."""
     with connection.cursor() as cursor:

@@ -33,6 +33,9 @@ from smartmaint.updating import update_together
 
 LOOK_BACK = timedelta(days=365)
 ANSWER = [
+    # The ledger takes no change once the status is made, and no pending row that is in no queue: all at once.
+    "due_at",
+    "last_error",
     "status",
     "made_at",
     "not_possible_because",

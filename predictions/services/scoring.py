@@ -15,7 +15,6 @@ from smartmaint.accounts.models import Organization
 from smartmaint.queues import queue_now
 
 FORETOLD_FROM = 0.5
-CLOSING_BATCH = 500
 MONTH = timedelta(days=30)
 HORIZON = ExpressionWrapper(F("horizon_days") * timedelta(days=1), output_field=DurationField())
 
@@ -101,56 +100,29 @@ def _mark_unscored(outcomes: PredictionOutcomeQuerySet, **found: object) -> int:
     )
 
 
-def request_scores_of_past_horizons(organization: Organization | None = None) -> int:
-    """Mark predictions to be scored whose horizon passed, and for which nobody's verdict is expected.
-
-    Those of all active organisations, or of one.
-    """
-    whose = Q(organization__is_active=True) if organization is None else Q(organization=organization)
-    unscored = (
-        Prediction.objects.made()
-        .filter(whose)
-        .exclude(Exists(PredictionOutcome.objects.filter(prediction=OuterRef("pk"))))
-        .annotate(horizon_ends_at=F("cutoff_at") + HORIZON)
-        .filter(horizon_ends_at__lte=clock.now())
-        .order_by("pk")[:CLOSING_BATCH]
-    )
-    outcomes = [
-        PredictionOutcome(
-            organization_id=prediction.organization_id,
-            prediction=prediction,
-            happened_at=prediction.horizon_ends_at,
-        )
-        for prediction in unscored
-    ]
-    for outcome in outcomes:
-        outcome.mark_due()
-    PredictionOutcome.objects.bulk_create(outcomes, ignore_conflicts=True)
-    return len(outcomes)
-
-
 def missed_failures(organization: Organization) -> QuerySet[Failure]:
     """Failures of an organisation that nothing foretold."""
-    return not_foretold(Failure.objects.for_organization(organization))
+    return not_foretold(Failure.objects.for_organization(organization), by_limits_alone=False)
 
 
-def not_foretold(failures: QuerySet[Failure]) -> QuerySet[Failure]:
+def not_foretold(failures: QuerySet[Failure], *, by_limits_alone: bool) -> QuerySet[Failure]:
     """Those of the failures that no earlier prediction for that machine and mode foretold.
 
-    A prediction foretold it by giving 50 % or more within its horizon, or because people confirmed it; not if the
-    machine was repaired between the two.
+    One without a limit meant any mode; `by_limits_alone` leaves those out. A prediction foretold it by giving 50 % or
+    more within its horizon, or because people confirmed it; not if the machine was repaired between the two.
     """
     repaired_between = Baseline.objects.filter(
         sensor=OuterRef("sensor"),
         started_at__gt=OuterRef("cutoff_at"),
         started_at__lt=OuterRef(OuterRef("failed_at")),
     )
+    of_mode = Q(limit__failure_mode=OuterRef("failure_mode"))
     foretold = (
         Prediction.objects.made()
         .annotate(horizon_ends_at=F("cutoff_at") + HORIZON)
         .filter(
             Q(p_90d__gte=FORETOLD_FROM) | Q(outcome__outcome=Outcome.TRUE_POSITIVE),
-            Q(limit=None) | Q(limit__failure_mode=OuterRef("failure_mode")),
+            of_mode if by_limits_alone else of_mode | Q(limit=None),
             sensor__equipment=OuterRef("equipment"),
             cutoff_at__lt=OuterRef("failed_at"),
             horizon_ends_at__gte=OuterRef("failed_at"),

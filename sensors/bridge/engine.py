@@ -1,4 +1,4 @@
-"""Gathers messages, stores them in one transaction, then acknowledges them.
+"""Gathers messages, stores them together, then acknowledges them.
 
 One thread does it all in turn, so memory holds one group of messages: while the database is away, or the key is over
 its limit, nothing is read, and the rest waits with the broker.
@@ -6,6 +6,7 @@ its limit, nothing is read, and the rest waits with the broker.
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from threading import Event
 
 import structlog
@@ -18,6 +19,7 @@ from sensors.bridge.sparkplug_nodes import SparkplugKind
 from sensors.bridge.storing import DatabaseAway, NamingUnreadable, Storing, failed_message
 from sensors.ingest.formats.sparkplug import rebirth_request
 from sensors.ingest.naming import Template
+from sensors.services.births import BIRTHS_KEPT
 from sensors.services.metering import OverLimit
 
 log = structlog.get_logger(__name__)
@@ -139,6 +141,7 @@ class Bridge:
                 self._store()
             if self._storing.is_check_due:
                 self._check_key()
+                self._forget_silent_nodes()
         self._store()
 
     def _check_key(self) -> None:
@@ -150,6 +153,13 @@ class Bridge:
             # What came is named as it was; what follows waits with the broker.
             self._store()
             self._wait_for(self._storing.check_key)
+
+    def _forget_silent_nodes(self) -> None:
+        """Or what is remembered would grow with every node that was ever named."""
+        if isinstance(self._kind, SparkplugKind):
+            now_us = time.time_ns() // 1000
+            since_us = now_us - BIRTHS_KEPT // timedelta(microseconds=1)
+            self._kind.forget_silent(since_us=since_us, now_us=now_us)
 
     def _take(self, message: Message) -> None:
         try:

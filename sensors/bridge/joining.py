@@ -47,11 +47,12 @@ def renamed(parsed: ParsedReadings, key_of: Callable[[str], str]) -> ParsedReadi
     )
 
 
-def joined(parts: Iterable[tuple[int, ParsedReadings]]) -> list[ParsedReadings]:
-    """Numbered messages' readings as few requests of at most `MAX_READINGS`, historical ones by themselves. Index: the
-    message's number.
-    """
-    by_history: dict[bool, list[list[tuple[int, ParsedReadings]]]] = defaultdict(list)
+Numbered = list[tuple[int, ParsedReadings]]
+
+
+def shared_out(parts: Iterable[tuple[int, ParsedReadings]]) -> list[Numbered]:
+    """Numbered messages' readings by few requests of at most `MAX_READINGS`, historical ones by themselves."""
+    by_history: dict[bool, list[Numbered]] = defaultdict(list)
     room: Counter[bool] = Counter()
     for number, parsed in parts:
         if parsed.received:
@@ -60,11 +61,12 @@ def joined(parts: Iterable[tuple[int, ParsedReadings]]) -> list[ParsedReadings]:
                 room[parsed.historical] = MAX_READINGS
             by_history[parsed.historical][-1].append((number, parsed))
             room[parsed.historical] -= parsed.received
-    return [
-        columns.joined([_of_message(number, parsed) for number, parsed in these])
-        for _, requests in sorted(by_history.items())
-        for these in requests
-    ]
+    return [these for _, requests in sorted(by_history.items()) for these in requests]
+
+
+def joined(these: Numbered) -> ParsedReadings:
+    """One request of them. Index: the message's number."""
+    return columns.joined([_of_message(number, parsed) for number, parsed in these])
 
 
 def events_joined(parts: Iterable[ParsedEvents | None]) -> ParsedEvents:

@@ -26,6 +26,7 @@ class _Numbering:
     is_in_step: bool = True
     is_cut: bool = False
     asked_us: int | None = None
+    heard_us: int | None = None
 
 
 @dataclass
@@ -52,6 +53,7 @@ class SparkplugKind:
         if not _is_numbered(topic):
             return []
         payload = sparkplug.read_payload(message.payload)
+        self._node(topic).heard_us = message.arrived_us
         is_in_step = self._count(topic, payload, message)
         if topic.kind == "DDEATH":
             # A death is silence, which is noticed by itself.
@@ -106,6 +108,16 @@ class SparkplugKind:
         self.counted.clear()
         self._nodes.clear()
 
+    def forget_silent(self, *, since_us: int, now_us: int) -> None:
+        """Forget nodes that said nothing since then. One of an earlier run counts as heard when this is first asked."""
+        for name, node in list(self._nodes.items()):
+            if node.heard_us is None:
+                node.heard_us = now_us
+            elif node.heard_us < since_us:
+                self._end(name)
+                self.counted.discard(name)
+                del self._nodes[name]
+
     def cut(self) -> None:
         """The connection was away: what the broker kept of the nodes' messages comes now, some of it again."""
         for node in self._nodes.values():
@@ -123,16 +135,15 @@ class SparkplugKind:
         known = self.births.get(topic.speaker)
         if topic.device is None:
             # A node's birth ends its devices': each is born anew after it, perhaps with other aliases.
-            self._end(topic)
+            self._end(topic.edge_node)
             self._node(topic).asked_us = None
         if birth == known:
             birth = known  # it holds since it was first told
         self.births[topic.speaker] = self.born[topic.speaker] = birth
         return birth
 
-    def _end(self, topic: sparkplug.Topic) -> None:
+    def _end(self, node: str) -> None:
         """End the births of the node and its devices."""
-        node = topic.edge_node
         ended = [speaker for speaker in self.births if speaker == node or speaker.startswith(f"{node}/")]
         for speaker in ended:
             del self.births[speaker]
@@ -165,7 +176,7 @@ class SparkplugKind:
 
     def _lose(self, topic: sparkplug.Topic, message: Message) -> None:
         """Something is missing, perhaps a birth."""
-        self._end(topic)
+        self._end(topic.edge_node)
         self._node(topic).is_in_step = True
         self._ask(topic, message)
 

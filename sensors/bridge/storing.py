@@ -19,7 +19,7 @@ from django.db import (
 
 from sensors.bridge.event_payloads import refused_events
 from sensors.bridge.groups import Group
-from sensors.bridge.joining import events_joined, joined
+from sensors.bridge.joining import events_joined, joined, shared_out
 from sensors.bridge.messages import Content, Manners, Message
 from sensors.bridge.payloads import refused_message
 from sensors.bridge.topics import topic_template
@@ -150,8 +150,11 @@ class Storing:
             )
 
     def _store(self, messages: list[Message], contents: list[Content]) -> None:
-        """One transaction for all readings, and one for all events. Where that fails by what it is given, each half is
-        tried, so that in the end one message alone is refused.
+        """A transaction for the readings of all, seldom a few, and one for all events. Where one fails by what it is
+        given, each half is tried, so that in the end one message alone is refused.
+
+        Readings that were stored are taken out of `contents`: whatever fails later, they are not stored again. Events
+        that come twice are one.
         """
         try:
             self._put(messages, contents)
@@ -160,6 +163,7 @@ class Storing:
         except Exception:
             if len(messages) == 1:
                 self._put(messages, [failed_message(messages[0])])
+                contents[0].parts.clear()
                 count_refused_request(self.api_key, NOT_STORED)
                 return
             half = len(messages) // 2
@@ -169,10 +173,12 @@ class Storing:
     def _put(self, messages: list[Message], contents: list[Content]) -> None:
         organization, api_key = self.api_key.organization, self.api_key
         parts = ((number, part) for number, content in enumerate(contents) for part in content.parts)
-        for readings in joined(parts):
+        for these in shared_out(parts):
             receipt = ingest_readings(
-                organization=organization, parsed=readings, api_key=api_key, format=self._format
+                organization=organization, parsed=joined(these), api_key=api_key, format=self._format
             )
+            for number, part in these:
+                contents[number].parts.remove(part)
             _log_refusals("bridge.refused", receipt.refusals, messages)
         events = events_joined(content.events for content in contents)
         if events.received:

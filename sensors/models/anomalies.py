@@ -21,7 +21,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, one_place, queue_indexes
 
 
 class Baseline(OrganizationOwned):
@@ -175,6 +175,7 @@ class Anomaly(OrganizationOwned, PendingWork):
             models.Index(fields=["ended_at", "sensor"], condition=Q(kind="no_data"), name="anomaly_silence"),
         ]
         constraints = [
+            one_place(),
             models.UniqueConstraint(
                 fields=["sensor", "kind", "direction"],
                 condition=Q(ended_at__isnull=True) & ~Q(pattern="rate"),

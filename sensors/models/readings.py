@@ -17,7 +17,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, one_place, queue_indexes
 
 
 class Quality(models.IntegerChoices):
@@ -161,6 +161,7 @@ class ReadingBatch(OrganizationOwned, PendingWork):
             ),
         ]
         constraints = [
+            one_place(),
             models.CheckConstraint(
                 # Rows of one request that repeat a (sensor, ts) are accepted and count as unchanged.
                 condition=Q(

@@ -159,6 +159,11 @@ class Limit(OrganizationOwned):
         constraints = [
             models.UniqueConstraint(fields=["sensor", "level"], name="limit_level_once"),
             models.CheckConstraint(condition=Q(level__in=Level.values), name="limit_level"),
+            models.CheckConstraint(
+                condition=Q(value__gt=float("-inf"), value__lt=float("inf")),  # NaN is above both
+                name="limit_value",
+                violation_error_message="The value is a number.",
+            ),
             models.CheckConstraint(condition=Q(dead_band__gte=0), name="limit_dead_band"),
             models.CheckConstraint(condition=Q(on_delay_s__gte=0), name="limit_on_delay"),
             SameOrganization(field="sensor", name="limit_sensor_same_organization"),

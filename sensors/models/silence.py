@@ -63,6 +63,16 @@ class SenderAbsence(OrganizationOwned):
                 condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("began_at")),
                 name="senderabsence_ends_after_it_begins",
             ),
+            models.UniqueConstraint(
+                fields=["organization", "api_key"],
+                condition=Q(ended_at__isnull=True),
+                name="senderabsence_open_once",
+            ),
+            models.UniqueConstraint(
+                fields=["organization"],
+                condition=Q(ended_at__isnull=True, api_key__isnull=True),
+                name="senderabsence_of_all_open_once",
+            ),
             SameOrganization(field="api_key", name="senderabsence_key_same_organization"),
             SameOrganization(field="anomaly", name="senderabsence_anomaly_same_organization"),
         ]

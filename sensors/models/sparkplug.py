@@ -7,7 +7,10 @@ from smartmaint.accounts.scoping import OrganizationOwned
 
 
 class SparkplugBirth(OrganizationOwned):
-    """The metrics that a node or device announced last; its messages since then may name them by alias alone."""
+    """The metrics that a node or device announced last; its messages since then may name them by alias alone.
+
+    `told_at` is when it did, and of a node moves on with the numbers of its messages: when it last spoke.
+    """
 
     session = models.CharField(max_length=100, help_text="The bridge's client ID.")
     speaker = models.CharField(max_length=500, help_text="GROUP/NODE or GROUP/NODE/DEVICE.")

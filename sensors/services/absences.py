@@ -18,6 +18,7 @@ from sensors.models import (
     SilenceWatch,
 )
 from sensors.services.senders import first_sent_after
+from smartmaint import clock
 
 log = structlog.get_logger(__name__)
 
@@ -47,15 +48,21 @@ _END_STOPS = """
 """
 
 
-def note_own_absence(now: datetime) -> None:
-    """Note since when the service was away, if it was; its row makes a second agent wait until this one is done."""
+def note_own_absence() -> datetime:
+    """Note since when the service was away, if it was; its row makes a second look wait until this one is done.
+
+    Returns the moment of this look. It is read when the row is ours: read before, it could be older than the look that
+    was waited for, and the next one would find the service away that never was.
+    """
     watch, _ = SilenceWatch.objects.select_for_update().get_or_create(
         defaults={"looked_at": BEFORE_THE_FIRST_LOOK}
     )
+    now = clock.now()
     if now > watch.looked_at + AWAY_AFTER:
         _note_away(watch.looked_at, now)
     watch.looked_at = now
     watch.save()
+    return now
 
 
 def _note_away(looked_at: datetime, now: datetime) -> None:

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import CharField, Exists, F, Func, OuterRef, QuerySet, Value
+from django.db.models.functions import Concat
 
 from sensors.ingest.formats.sparkplug import Birth
 from sensors.models import SparkplugBirth
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
 
+# A node that says nothing for so long is asked for its births anew, should it come back.
+BIRTHS_KEPT = timedelta(days=90)
+
 # Of no more than the rows that are there: a node without a birth has nothing to go on from.
 _COUNT = """
-    UPDATE sensors_sparkplugbirth birth SET next_seq = counted.next_seq
+    UPDATE sensors_sparkplugbirth birth SET next_seq = counted.next_seq, told_at = %s
     FROM unnest(%s::text[], %s::integer[]) AS counted (speaker, next_seq)
     WHERE birth.organization_id = %s AND birth.session = %s AND birth.speaker = counted.speaker
 """
@@ -68,4 +74,21 @@ def keep_births(
         )
         if next_seq:
             with connection.cursor() as cursor:
-                cursor.execute(_COUNT, [list(next_seq), list(next_seq.values()), organization.pk, session])
+                cursor.execute(
+                    _COUNT,
+                    [clock.now(), list(next_seq), list(next_seq.values()), organization.pk, session],
+                )
+
+
+def births_of_silent_nodes(*, before: datetime) -> QuerySet[SparkplugBirth]:
+    """What nodes told that said nothing since then, and their devices; those of a node that speaks stay."""
+    group, name = (Func(F("speaker"), Value("/"), Value(part), function="split_part") for part in (1, 2))
+    node = Concat(group, Value("/"), name, output_field=CharField())
+    that_speaks = SparkplugBirth.objects.filter(
+        organization=OuterRef("organization"),
+        session=OuterRef("session"),
+        speaker=OuterRef("node"),
+        told_at__gte=before,
+    )
+    silent = SparkplugBirth.objects.filter(told_at__lt=before).annotate(node=node)
+    return silent.filter(~Exists(that_speaks)).order_by("id")

@@ -19,6 +19,7 @@ from sensors.models import (
     RefusedRequests,
     RejectedReading,
 )
+from sensors.services.births import BIRTHS_KEPT, births_of_silent_nodes
 from sensors.storage.kinds import kind
 from smartmaint import clock
 from smartmaint.retention import STEP_ROWS, Dropped, drop_records
@@ -96,6 +97,7 @@ def drop_old_readings(*, budget_seconds: float) -> Dropped:
     drop_records(
         RefusedRequests.objects.filter(hour__lt=now - REFUSED_REQUESTS_KEPT), dropped, deadline=deadline
     )
+    drop_records(births_of_silent_nodes(before=now - BIRTHS_KEPT), dropped, deadline=deadline)
     for organization_id, kept in retentions.items():
         drop_records(_journals(organization_id, before=_day_before(kept)), dropped, deadline=deadline)
     drop_records(_settled_batches(before=now - BATCHES_KEPT), dropped, deadline=deadline - budget_seconds / 2)

@@ -25,7 +25,6 @@ from sensors.services.absences import (
 from sensors.services.senders import LastSent, newest_of_organizations, sensors_of_key, who_sent
 from sensors.signals import anomaly_detected
 from sensors.storage.arrays import number_array
-from smartmaint import clock
 from smartmaint.work import Tally
 
 # Nobody is silent sooner: gateways send in batches, networks stumble, and the agent itself comes every ten seconds.
@@ -150,8 +149,7 @@ class _Found:
 @transaction.atomic
 def notice_silent_sensors() -> Tally:
     """End the silence of sensors that send again, then open an anomaly for what has fallen silent."""
-    now = clock.now()
-    note_own_absence(now)
+    now = note_own_absence()
     note_planned_stops(now)
     known: dict[str, Any] = {
         "now": now,

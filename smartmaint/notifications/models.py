@@ -7,7 +7,7 @@ from django.db.models import Q
 from smartmaint import clock
 from smartmaint.accounts.models import User
 from smartmaint.accounts.scoping import OrganizationOwned, ScopedQuerySet
-from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, one_place, queue_indexes
 
 
 class Severity(models.TextChoices):
@@ -93,6 +93,7 @@ class Notification(OrganizationOwned, PendingWork):
             models.Index(fields=["recipient", "organization", "-id"], name="notification_of_person"),
         ]
         constraints = [
+            one_place(),
             models.UniqueConstraint(fields=["organization", "recipient", "key"], name="notification_once"),
             models.CheckConstraint(condition=Q(severity__in=Severity.values), name="notification_severity"),
             models.CheckConstraint(

@@ -90,6 +90,8 @@ def decide(plant, outcomes: list[str]) -> None:
                 trigger=Trigger.PERIOD,
                 status="not_possible",
                 not_possible_because="made for a test",
+                made_at=clock.now(),
+                cutoff_at=clock.now(),
             ),
             happened_at=clock.now(),
             outcome=outcome,

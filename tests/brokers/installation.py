@@ -33,6 +33,7 @@ class Installation:
             "BROKER_FOLDER": str(folder / "broker"),
             "SMARTMAINT_VAR": str(folder),
             "WORK_BACKOFF_SECONDS": "1",
+            "FORECAST_LEASE_SECONDS": "1",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         empty_broker(folder)

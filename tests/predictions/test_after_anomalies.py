@@ -14,13 +14,15 @@ from maintenance.services.completing import Finding, complete_task
 from maintenance.services.tasks import Actor, approve_task, start_task
 from predictions.agents import make_predictions, score_predictions
 from predictions.models import Outcome, Prediction, PredictionOutcome
+from predictions.services.accuracy import Selection, read_accuracy
+from predictions.services.closing import close_past_horizons
 from predictions.services.requesting import request_prediction
-from predictions.services.scoring import missed_failures, request_scores_of_past_horizons
+from predictions.services.scoring import missed_failures
 from sensors.agents import detect_anomalies
 from sensors.models import Anomaly, AnomalyFinding, Limit, ReadingBatch, Sensor
 from sensors.services.judgement import settle_anomaly
 from smartmaint import clock
-from tests.plants import Plant, make_plant, post, set_policy
+from tests.plants import Plant, foretell, make_plant, post, set_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -156,11 +158,27 @@ class TestWithoutALimit:
             failed_at=clock.now() + timedelta(days=2),
         )
         with clock.frozen(clock.now() + timedelta(days=91)):
-            request_scores_of_past_horizons()
+            close_past_horizons()
             score_predictions()
         assert PredictionOutcome.objects.get().reason == "It failed within the horizon."
         assert list(missed_failures(organization)) == [Failure.objects.get()]
         assert prediction.p_90d < 0.5
+
+    def test_a_failure_that_it_alone_foretold_is_missed_by_forecasts_and_not_by_the_service(
+        self, plant, organization
+    ):
+        before = clock.now() - 48 * HOUR
+        of_anomaly = {
+            "limit": None,
+            "limit_value": None,
+            "anomaly": make_anomaly(plant),
+            "trigger": "anomaly",
+        }
+        foretell(plant, made_at=before, cutoff_at=before, p30=0.8, p_90d=0.9, **of_anomaly)
+        record_failure(equipment=plant.machine, failure_mode=plant.failure_mode, failed_at=before + 24 * HOUR)
+        assert not missed_failures(organization).exists()
+        results = read_accuracy(Selection((organization,))).results
+        assert (results.true_positives, results.missed) == (0, 1)
 
     def test_pages_tell_it_until_somebody_has_looked(self, plant, organization):
         anomaly = make_anomaly(plant)
@@ -193,7 +211,7 @@ class TestWithoutALimit:
 
     def test_the_ledger_keeps_one_waiting_and_each_with_its_anomaly(self, plant):
         anomaly = make_anomaly(plant)
-        owned = {"organization": plant.organization, "sensor": plant.sensor}
+        owned = {"organization": plant.organization, "sensor": plant.sensor, "due_at": clock.now()}
         Prediction.objects.create(**owned, anomaly=anomaly, trigger="anomaly")
         for wrong in (
             {"anomaly": anomaly, "trigger": "anomaly"},

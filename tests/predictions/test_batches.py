@@ -116,7 +116,7 @@ def test_one_that_an_anomaly_asks_for_waits_for_one_batch_of_periodic_ones(fleet
 
 
 def test_one_failing_series_costs_no_other_its_place_in_the_batch(fleet):
-    Limit.objects.filter(sensor=fleet[1].sensor).update(value=float("inf"))
+    Limit.objects.filter(sensor=fleet[1].sensor).update(on_delay_s=float("inf"))
     request_due_predictions()
     with CaptureQueriesContext(connection) as queries:
         make_predictions()

@@ -51,8 +51,8 @@ def test_of_many_the_first_and_the_last_are_among_those_shown(plant):
 
 def test_one_that_is_not_possible_has_none(plant):
     foretell_at(plant, 3)
-    waits = foretell(plant, status="pending", made_at=None, cutoff_at=None, p_1d=None, p_7d=None, p_14d=None,
-                     p_30d=None, p_90d=None)  # fmt: skip
+    waits = foretell(plant, status="pending", due_at=clock.now(), made_at=None, cutoff_at=None, p_1d=None,
+                     p_7d=None, p_14d=None, p_30d=None, p_90d=None)  # fmt: skip
     assert seen(waits) == []
 
 

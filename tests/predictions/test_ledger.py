@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from maintenance.machines import newest_predictions
@@ -54,14 +55,14 @@ def test_a_failing_series_stops_no_other(plant):
     make_limit(other, value=5, failure_mode=plant.failure_mode)
     post(plant.sensor, [9.0])
     post(other, [9.0])
-    Limit.objects.filter(sensor=plant.sensor).update(value=float("inf"))
+    Limit.objects.filter(sensor=plant.sensor).update(on_delay_s=float("inf"))
     for sensor in (plant.sensor, other):
         request_prediction_by_person(sensor=sensor)
     make_predictions()
     assert Prediction.objects.get(sensor=other).status == PredictionStatus.MADE
     failing = Prediction.objects.get(sensor=plant.sensor)
     assert (failing.status, failing.attempts) == (PredictionStatus.PENDING, 1)
-    assert "finite" in failing.last_error
+    assert "on-delay" in failing.last_error
 
 
 @pytest.mark.parametrize(
@@ -138,3 +139,55 @@ def test_a_sensor_that_reports_by_the_hour_loses_no_reading_between_rollups_and_
     measured = read_histories({plant.sensor.pk: now - timedelta(days=9)}, until=now)[plant.sensor.pk]
     ts_us = measured.ts_us.tolist()
     assert (ts_us, len(set(ts_us)), len(measured.values)) == (sorted(ts_us), 72, 72)
+
+
+@pytest.mark.parametrize(
+    "broken", [{"due_at": None}, {"parked_at": clock.now()}, {"due_at": None, "last_error": "ValueError: x"}]
+)
+def test_one_that_waits_is_in_its_queue_or_parked(plant, broken):
+    """In none it would keep its limit from ever being foretold again."""
+    request_prediction_by_person(sensor=plant.sensor)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Prediction.objects.update(**broken)
+    Prediction.objects.update(due_at=None, parked_at=clock.now())
+
+
+def test_one_that_is_made_has_left_its_queue(plant):
+    post(plant.sensor, [9.0])
+    request_prediction_by_person(sensor=plant.sensor)
+    Prediction.objects.update(last_error="ValueError: once")
+    make_predictions()
+    made = Prediction.objects.get()
+    assert (made.status, made.due_at, made.parked_at, made.last_error) == (
+        PredictionStatus.MADE,
+        None,
+        None,
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("broken", "constraint"),
+    [
+        ({"made_at": None}, "not_possible_has_time"),
+        ({"cutoff_at": None}, "not_possible_has_time"),
+        ({"not_possible_because": ""}, "not_possible_says_why"),
+        ({"trigger": "whatever"}, "prediction_trigger"),
+        ({"trigger": ""}, "prediction_trigger"),
+        ({"direction": "up"}, "prediction_direction"),
+    ],
+)
+def test_what_is_not_whole_or_of_no_known_kind_cannot_be_entered(plant, broken, constraint):
+    whole = {"status": "not_possible", "not_possible_because": "Too few readings."}
+    foretell(plant, **whole)
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        foretell(plant, **whole | broken)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_a_limit_is_a_number(plant, value):
+    with pytest.raises(IntegrityError, match="limit_value"), transaction.atomic():
+        Limit.objects.update(value=value)
+    plant.limit.value = value
+    with pytest.raises(ValidationError, match="is a number"):
+        plant.limit.validate_constraints()

@@ -111,6 +111,17 @@ def test_a_failure_is_true_for_those_before_it_and_a_repair_before_it_resolves_n
     assert repaired.outcomes < learned.outcomes
 
 
+def test_many_organisations_are_read_once_a_day_each(plant, django_assert_num_queries):
+    learn_recalibration.cache_clear()
+    several = range(1_000, 1_200)
+    with django_assert_num_queries(200):
+        for organization_id in several:
+            learn_recalibration(organization_id, UNTIL)
+    with django_assert_num_queries(0):
+        for organization_id in several:
+            learn_recalibration(organization_id, UNTIL)
+
+
 def test_what_was_corrected_before_is_learned_from_as_it_was_before(plant):
     raw = {"probabilities": {"before_recalibration": {"7": 0.5, "14": 0.5, "30": 0.5, "90": 0.5}}}
     foretell_daily(plant, days=150, p=0.01, explanation=raw)

@@ -11,11 +11,11 @@ from maintenance.services.proposing import propose_task
 from maintenance.services.tasks import reject_task
 from predictions.agents import close_horizons, score_predictions
 from predictions.models import Outcome, PredictionOutcome
+from predictions.services.closing import close_past_horizons
 from predictions.services.scoring import (
     expect_verdict,
     missed_failures,
     request_score,
-    request_scores_of_past_horizons,
     rescore_for_failure,
 )
 from sensors.services.baselines import restart_sensor_baselines
@@ -194,9 +194,9 @@ def test_nothing_is_scored_before_it_happened(plant):
 
 def test_an_end_of_horizon_never_replaces_a_verdict(plant, long_ago):
     prediction = foretell(plant, made_at=long_ago, cutoff_at=long_ago)
-    assert request_scores_of_past_horizons() == 1
+    assert close_past_horizons() == 1
     request_score(predictions=[prediction], verdict=Verdict.EARLY, happened_at=clock.now())
-    assert request_scores_of_past_horizons() == 0
+    assert close_past_horizons() == 0
     assert PredictionOutcome.objects.get().verdict == Verdict.EARLY
 
 

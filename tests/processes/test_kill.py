@@ -30,7 +30,7 @@ CLIENT_PATIENCE_SECONDS = 60.0
 
 @pytest.fixture
 def product(tmp_path: Path) -> Iterator[RunningProduct]:
-    with running_product(tmp_path, WORK_BACKOFF_SECONDS="1") as running:
+    with running_product(tmp_path, WORK_BACKOFF_SECONDS="1", FORECAST_LEASE_SECONDS="1") as running:
         yield running
 
 

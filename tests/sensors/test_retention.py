@@ -25,11 +25,13 @@ from sensors.models import (
     RejectedReading,
     Sensor,
     SensorLatest,
+    SparkplugBirth,
 )
 from sensors.models.ingest import LONGEST_LOOK_BACK_DAYS
 from sensors.services import retention
 from sensors.services.alarms.handling import acknowledge_alarm, comment_alarm
 from sensors.services.alarms.watching import watch_alarms
+from sensors.services.births import keep_births
 from sensors.services.retention import drop_old_readings, window_past_us
 from sensors.storage.kinds import make_partitions
 from smartmaint import clock
@@ -259,7 +261,7 @@ def long_ago(organization, sensor) -> datetime:
     with clock.frozen(at):
         post(sensor, [1.0, 2.0, 3.0], last_at=at + timedelta(minutes=10), interval=timedelta(minutes=5))
         agents.detect_anomalies()
-    ReadingBatch.objects.update(parked_at=NOW, attempts=8)
+    ReadingBatch.objects.update(due_at=None, parked_at=NOW, attempts=8)
     drop()
     assert moments(sensor) == []
     assert [row[1:] for row in rolled_up(sensor)] == [(3, 2.0), (3, 2.0)]
@@ -569,3 +571,35 @@ def test_the_agent_tells_how_much_it_took_away(organization, other_organization,
     batch(organization, age=20 * DAY)
     agents.drop_old_readings()
     assert AgentRun.objects.get(name="sensors.agents.drop_old_readings").settled == 3
+
+
+# Births of Sparkplug nodes
+
+
+def test_births_go_with_their_node_when_it_has_been_silent_for_ninety_days(organization, other_organization):
+    def born(speaker: str, *, days: int, owner: Organization = organization, session: str = "bridge") -> None:
+        SparkplugBirth.objects.create(
+            organization=owner, session=session, speaker=speaker, metrics=[], told_at=NOW - days * DAY
+        )
+
+    born("Works/speaks", days=1)
+    born("Works/speaks/pump", days=200)
+    born("Works/gone", days=91)
+    born("Works/gone/pump", days=200)
+    born("Works/speak", days=91)
+    born("Works/speaks", days=100, session="another")
+    born("Works/speaks/pump", days=100, owner=other_organization)
+    assert drop().rows == {"sensors_sparkplugbirth": 5}
+    assert set(SparkplugBirth.objects.values_list("session", "speaker")) == {
+        ("bridge", "Works/speaks"),
+        ("bridge", "Works/speaks/pump"),
+    }
+
+
+def test_a_node_that_goes_on_counting_is_not_silent(organization):
+    owned = {"organization": organization, "session": "bridge"}
+    SparkplugBirth.objects.create(**owned, speaker="Works/line-1", metrics=[], told_at=NOW - 100 * DAY)
+    with clock.frozen(NOW - DAY):
+        keep_births(**owned, births={}, next_seq={"Works/line-1": 7})
+    assert drop().rows == {}
+    assert SparkplugBirth.objects.get().next_seq == 7

@@ -1,11 +1,13 @@
 """A sensor from which nothing comes any more is noticed, once, and so is its return; what is no silence is not."""
 
 import json
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from threading import Timer
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from equipment.models import State
 from predictions.models import Prediction
@@ -20,12 +22,14 @@ from sensors.models import (
     Sensor,
     SensorLatest,
     ServiceAbsence,
+    SilenceWatch,
 )
 from sensors.services.absences import AWAY_AFTER, KEPT, MATTERS_FOR
 from sensors.services.baselines import restart_baseline
 from sensors.services.facts import gather_facts
 from sensors.services.ingest import ingest_readings
 from sensors.services.senders import find_sender
+from sensors.services.silence import notice_silent_sensors
 from sensors.storage import microseconds
 from sensors.wording import interval_in_words, silence_in_words
 from smartmaint import clock
@@ -617,3 +621,55 @@ class TestWords:
     )
     def test_an_interval(self, seconds, words):
         assert interval_in_words(seconds) == words
+
+
+def test_a_look_that_begins_while_another_goes_on_leaves_it_to_that(plant):
+    other = connection.copy()
+    try:
+        with other.cursor() as elsewhere:
+            elsewhere.execute(
+                "SELECT pg_advisory_lock(%s, 0)", [zlib.crc32(notice_silence.name.encode()) - 2**31]
+            )
+        notice_silence()
+        assert not SilenceWatch.objects.exists()
+    finally:
+        other.close()
+    notice_silence()
+    assert SilenceWatch.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_look_that_had_to_wait_is_of_the_moment_when_it_could_begin():
+    """An older moment than that of the look before it would be taken for a time in which the service was away."""
+    notice_silent_sensors()
+    other = connection.copy()
+    released: list[datetime] = []
+
+    def release() -> None:
+        released.append(clock.now())
+        other.connection.rollback()
+
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as elsewhere:
+            elsewhere.execute("SELECT id FROM sensors_silencewatch FOR UPDATE")
+        Timer(0.5, release).start()
+        notice_silent_sensors()
+        assert SilenceWatch.objects.get().looked_at >= released[0]
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("of_key", [True, False])
+def test_one_absence_of_a_key_and_one_of_all_goes_on_at_a_time(day, plant, organization, ingest_key, of_key):
+    day.post(plant.sensor)
+    day.go_on(2 * HOUR)
+    silence = Anomaly.objects.get()
+    SenderAbsence.objects.all().delete()
+    key, other = ingest_key[0] if of_key else None, ingest_key[0] if not of_key else None
+    absent = {"organization": organization, "anomaly": silence, "began_at": START}
+    SenderAbsence.objects.create(**absent, api_key=key, ended_at=START)
+    SenderAbsence.objects.create(**absent, api_key=key)
+    SenderAbsence.objects.create(**absent, api_key=other)
+    with pytest.raises(IntegrityError, match="open_once"), transaction.atomic():
+        SenderAbsence.objects.create(**absent, api_key=key)

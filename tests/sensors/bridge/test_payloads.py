@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.bridge.joining import joined, renamed
+from sensors.bridge.joining import joined, renamed, shared_out
 from sensors.bridge.messages import Manners, Message
 from sensors.bridge.payloads import KINDS, read_message
 from sensors.bridge.topics import TopicNaming, check_filter, shared_filter, topic_template
@@ -34,7 +34,7 @@ def read_parts(
 def read(kind: str, body: bytes, *, sensor: str | None = None, **manners: object) -> ParsedReadings:
     """All parts as one request."""
     parts = read_parts(kind, body, sensor=sensor, **manners)
-    return parts[0] if len(parts) == 1 else joined((0, part) for part in parts)[0]
+    return parts[0] if len(parts) == 1 else joined([(0, part) for part in parts])
 
 
 def rows(parsed: ParsedReadings) -> list[tuple[str, int, float]]:
@@ -304,7 +304,8 @@ class TestJoining:
             (1, read("json", b"?")),
             (2, read("json", b'[{"sensor": "b", "value": 2}, {"sensor": "a", "value": 3}]')),
         ]
-        [parsed] = joined(parts)
+        [these] = shared_out(parts)
+        parsed = joined(these)
         assert parsed.keys == ["a", "b"]
         assert parsed.index.tolist() == [0, 2, 2]
         assert [parsed.units[unit] for unit in parsed.unit_of_row] == ["m", None, None]
@@ -314,12 +315,12 @@ class TestJoining:
 
     def test_history_is_a_request_of_its_own(self):
         old = read("json", b'{"readings": [{"sensor": "a", "ts": 1, "value": 1}], "historical": true}')
-        live, historical = joined([(0, old), (1, read("value", b"2"))])
+        live, historical = map(joined, shared_out([(0, old), (1, read("value", b"2"))]))
         assert (live.historical, rows(live)) == (False, [(TOPIC, ARRIVED_US, 2)])
         assert (historical.historical, historical.index.tolist()) == (True, [0])
 
     def test_nothing_makes_no_request(self):
-        assert joined([(0, read("json", b"[]"))]) == []
+        assert shared_out([(0, read("json", b"[]"))]) == []
 
     def test_a_key_that_cannot_be_named_refuses_its_rows_alone(self):
         def name(key: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.bridge.joining import joined
+from sensors.bridge.joining import joined, shared_out
 from sensors.bridge.messages import Manners, Message
 from sensors.bridge.payloads import read_message
 from sensors.bridge.sparkplug_nodes import SparkplugKind
@@ -373,11 +373,8 @@ class TestNodes:
         message = Message("spBv1.0/Works/NBIRTH/line-1", body, line.arrived_us, mid=1)
         parts = [parsed for parsed in read_message(line.kind, message, Manners()).parts if parsed.received]
         assert [parsed.received for parsed in parts] == [10_000, 10_000, 5_000]
-        assert [parsed.received for parsed in joined((0, parsed) for parsed in parts)] == [
-            10_000,
-            10_000,
-            5_000,
-        ]
+        requests = [joined(these) for these in shared_out((0, parsed) for parsed in parts)]
+        assert [parsed.received for parsed in requests] == [10_000, 10_000, 5_000]
         assert [key for parsed in parts for key in keys(parsed)] == [
             f"Works/line-1/m{n}" for n in range(count)
         ]
@@ -404,6 +401,40 @@ class TestNodes:
 
 PRESSURE = metric("Pressure", alias=1, datatype=DOUBLE, double_value=3)
 BY_ALIAS = metric(alias=1, double_value=21)
+
+
+class TestSilentNodes:
+    @pytest.fixture
+    def line(self) -> Line:
+        line = Line(SparkplugKind())
+        line.says("NBIRTH", TEMPERATURE, seq=0)
+        line.says("DBIRTH", metric("Speed", alias=2, datatype=DOUBLE, double_value=1), seq=1, device="pump-7")
+        line.kind.born.clear()
+        return line
+
+    def test_what_they_told_is_forgotten_with_them(self, line):
+        line.kind.forget_silent(since_us=line.arrived_us, now_us=line.arrived_us)
+        assert set(line.kind.births) == {"Works/line-1", "Works/line-1/pump-7"}
+        line.kind.forget_silent(since_us=line.arrived_us + 1, now_us=line.arrived_us + 1)
+        assert (line.kind.births, line.kind.next_numbers()) == ({}, {})
+        assert line.kind.born == {"Works/line-1": None, "Works/line-1/pump-7": None}
+        assert codes(line.says("NDATA", metric(alias=1, double_value=21), seq=2)) == ["no_birth"]
+        assert len(line.kind.rebirths) == 1
+
+    def test_one_that_never_was_born_is_forgotten_too(self):
+        line = Line(SparkplugKind())
+        line.says("NDATA", metric(alias=1, double_value=21), seq=2)
+        line.kind.forget_silent(since_us=line.arrived_us + 1, now_us=line.arrived_us + 1)
+        assert line.kind._nodes == {}
+
+    def test_one_of_an_earlier_run_has_its_time_from_now_on(self):
+        kind = SparkplugKind()
+        kind.remember({"Works/line-1": Birth.of([("Pressure", 1, DOUBLE)])}, {"Works/line-1": 1})
+        kind.forget_silent(since_us=ARRIVED_US, now_us=ARRIVED_US + 10)
+        kind.forget_silent(since_us=ARRIVED_US + 10, now_us=ARRIVED_US + 20)
+        assert set(kind.births) == {"Works/line-1"}
+        kind.forget_silent(since_us=ARRIVED_US + 11, now_us=ARRIVED_US + 21)
+        assert kind.births == {}
 
 
 class TestAfterAnInterruption:
