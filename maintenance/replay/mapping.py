@@ -2,7 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -97,6 +97,8 @@ def _change(mapping: Mapping, name: str, content: Any) -> Mapping:
             )
         for key, value in content.items():
             _require_words(f"[{name}] {key}", value, is_list=key == "sensors")
+            if key == "file" and (value != PurePath(value).name or value in {"", ".."}):
+                raise PastUnreadable(f"{MAPPING_FILE}: [{name}] file is the name of a file beside it.")
         content = {key: tuple(value) if key == "sensors" else value for key, value in content.items()}
         return replace(mapping, **{name: replace(table, **content)})
     if name == "zone" and isinstance(content, str):

@@ -146,7 +146,8 @@ def _read(
     if not path.is_file():
         return None
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        # As it stands: what is packed could be without end.
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, compression=None)
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise PastUnreadable(f"{table.file}: {error}") from error
     needed = [table.machine, *([table.time] if has_time else []), *wanted]

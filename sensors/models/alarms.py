@@ -82,6 +82,12 @@ class Alarm(OrganizationOwned):
     annunciated_at = models.DateTimeField(
         null=True, blank=True, help_text="When people were called last; never for one that was suppressed."
     )
+    unanswered_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When people were called first of those calls that nobody answered yet.",
+    )
     returned_at = models.DateTimeField(null=True, blank=True, help_text="When its condition went.")
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(

@@ -281,6 +281,11 @@ class ValidationRule(OrganizationOwned):
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(fields=["organization", "name"], name="validationrule_name_once"),
+            models.CheckConstraint(condition=Q(fact__in=list(FACTS)), name="validationrule_fact"),
+            models.CheckConstraint(
+                condition=Q(operator__in=[operator.value for operator in Operator]),
+                name="validationrule_operator",
+            ),
             models.CheckConstraint(
                 condition=Q(adjustment__gte=-1, adjustment__lte=1), name="validationrule_adjustment"
             ),

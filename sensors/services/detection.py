@@ -86,7 +86,7 @@ def _keep(detections: Sequence[SensorDetection]) -> None:
         # Afterwards: a bucket that got both late and new readings is made anew of all of them.
         storage.refresh_rollups(late, may_lack_before=may_lack_before)
         for detection in detections:
-            if detection.excursions:
+            if detection.excursions or detection.anew_from is not None:
                 keep_anomalies(detection)
     for detection in detections:
         transaction.on_commit(partial(setattr, detection, "is_kept", True))

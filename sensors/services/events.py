@@ -17,6 +17,7 @@ from sensors.ingest.parsed import Refusal
 from sensors.models import IngestPolicy
 from sensors.services.checking import allowed_equipment
 from sensors.services.event_counts import Stored, mark_counts
+from sensors.services.facts import TELLING_EVENTS
 from sensors.services.reopening import reopen_for_events
 from sensors.services.retention import window_past_us
 from smartmaint import clock
@@ -73,9 +74,11 @@ def record_events(
     receipt.accepted = len(known)
     with transaction.atomic():
         stored = _store(organization, known, api_key)
-        news = [(equipment_id, at) for is_new, equipment_id, *_, at in stored if is_new]
-        receipt.inserted, receipt.updated = len(news), len(stored) - len(news)
-        reopen_for_events(news)
+        receipt.inserted = sum(is_new for is_new, *_ in stored)
+        receipt.updated = len(stored) - receipt.inserted
+        reopen_for_events(
+            (equipment_id, at) for _, equipment_id, _, kind, at in stored if kind in TELLING_EVENTS
+        )
         mark_counts(organization, stored)
     return receipt
 

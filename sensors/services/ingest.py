@@ -98,6 +98,7 @@ def _write(
     request: _Request, checked: Checked, receipt: Receipt, *, first_of: Sequence[int], is_latest_known: bool
 ) -> Receipt:
     rows, organization_id, received_at = checked.rows, request.organization.pk, clock.now()
+    news = rows
     with transaction.atomic():
         if len(rows) and request.fills_gaps:
             is_stored, is_another = storage.lock_and_find_stored(
@@ -106,7 +107,7 @@ def _write(
             receipt.left_out = checked.index_of_row[is_another].tolist()
             rows = rows[~is_stored]
         if len(rows):
-            receipt.inserted, receipt.updated = storage.store_readings(
+            receipt.inserted, receipt.updated, news = storage.store_readings(
                 rows,
                 organization_id=organization_id,
                 received_at=received_at,
@@ -123,7 +124,7 @@ def _write(
                 format=request.format,
             )
         receipt.unchanged = receipt.accepted - receipt.inserted - receipt.updated
-        receipt.batch = _keep_batch(request, rows, receipt)
+        receipt.batch = _keep_batch(request, news if len(news) else rows, receipt)
     return receipt
 
 

@@ -11,6 +11,11 @@ from sensors.detection.excursions import Excursion
 from sensors.models import Anomaly, Pattern, Sensor
 from sensors.services.outcomes import SensorDetection
 from sensors.signals import anomaly_detected, anomaly_ended
+from smartmaint import clock
+from smartmaint.accounts.models import Organization
+
+_Key = tuple[str, str, datetime]
+"""Kind, direction and start: what an excursion is recognised by."""
 
 DESCRIPTION = ["limit", "level", "pattern", "peak_at", "peak_value", "expected_value", "score", "ended_at"]
 
@@ -20,7 +25,7 @@ def keep_anomalies(detection: SensorDetection) -> None:
     starts = [storage.moment(excursion.started_us) for excursion in detection.excursions]
     # Locked: validation and people write to the same rows.
     known = {
-        (anomaly.kind, anomaly.direction, anomaly.started_at): anomaly
+        _key_of(anomaly): anomaly
         for anomaly in Anomaly.objects.select_for_update(no_key=True, of=("self",))
         .filter(Q(ended_at__isnull=True) | Q(started_at__in=starts), sensor=detection.sensor)
         .order_by("id")
@@ -31,6 +36,15 @@ def keep_anomalies(detection: SensorDetection) -> None:
             _update_anomaly(anomaly, detection.sensor, excursion)
         elif detection.may_open_anomaly(excursion):
             _open_anomaly(detection, excursion, started_at)
+    if detection.anew_from is not None:
+        found: set[_Key] = {
+            (one.kind, one.direction, at) for one, at in zip(detection.excursions, starts, strict=True)
+        }
+        _end_what_is_not_found_again(detection, found)
+
+
+def _key_of(anomaly: Anomaly) -> _Key:
+    return anomaly.kind, anomaly.direction, anomaly.started_at
 
 
 def _open_anomaly(detection: SensorDetection, excursion: Excursion, started_at: datetime) -> None:
@@ -61,9 +75,33 @@ def _end_forgotten(sensor: Sensor, excursion: Excursion, started_at: datetime) -
         cannot_be_open_beside_it = Q(kind=excursion.kind, direction=excursion.direction) & ~Q(
             pattern=Pattern.RATE
         )
-    Anomaly.objects.open().filter(cannot_be_open_beside_it, sensor=sensor).update(
-        ended_at=Greatest(F("started_at"), started_at)
+    forgotten = (
+        Anomaly.objects.open().filter(cannot_be_open_beside_it, sensor=sensor).exclude(started_at=started_at)
     )
+    for anomaly in forgotten.select_for_update(no_key=True, of=("self",)).order_by("id"):
+        _end(anomaly, started_at)
+
+
+def _end_what_is_not_found_again(detection: SensorDetection, found: set[_Key]) -> None:
+    """What was scored anew is as the readings are now: an excursion that is not there any more, say because its
+    reading was corrected, is over."""
+    excursions = Anomaly.objects.open().exclude(kind=Anomaly.Kind.NO_DATA)
+    scored_anew = excursions.filter(sensor=detection.sensor, started_at__gt=detection.anew_from)
+    for anomaly in scored_anew.select_for_update(no_key=True, of=("self",)).order_by("id"):
+        if _key_of(anomaly) not in found:
+            _end(anomaly, detection.state.last_ts or anomaly.started_at)
+
+
+def _end(anomaly: Anomaly, at: datetime) -> None:
+    anomaly.ended_at = max(anomaly.started_at, at)
+    anomaly.save(update_fields=["ended_at"])
+    anomaly_ended.send(sender=Anomaly, anomaly=anomaly)
+
+
+def end_excursions_of_switched_off(organization: Organization | None = None) -> int:
+    """End what sensors that are switched off left open: no reading of theirs will. Returns how many."""
+    excursions = Anomaly.objects.for_one_or_all(organization).open().exclude(kind=Anomaly.Kind.NO_DATA)
+    return excursions.filter(sensor__is_active=False).update(ended_at=Greatest(F("started_at"), clock.now()))
 
 
 def _update_anomaly(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> None:

@@ -10,7 +10,10 @@ from sensors.services.news import Touched
 
 @dataclass
 class SensorDetection:
-    """What detection came to for one sensor. `quiet_until_us`: see `scoring`."""
+    """What detection came to for one sensor. `quiet_until_us`: see `scoring`.
+
+    `anew_from` is the moment from which all was scored anew, None where the detector went on.
+    """
 
     touched: Touched
     sensor: Sensor
@@ -18,6 +21,7 @@ class SensorDetection:
     excursions: list[Excursion]
     quiet_until_us: int | None
     told_until: datetime | None
+    anew_from: datetime | None = None
     is_kept: bool = False
 
     def may_open_anomaly(self, excursion: Excursion) -> bool:

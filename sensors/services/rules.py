@@ -2,11 +2,14 @@
 
 from typing import NamedTuple
 
+import structlog
 from django.db import transaction
 
 from sensors.models import ValidationRule
 from sensors.validation import Operator, Rule, read_condition_value
 from smartmaint.accounts.models import Organization
+
+log = structlog.get_logger(__name__)
 
 
 class UsualRule(NamedTuple):
@@ -127,7 +130,16 @@ def active_rules(organization_id: int, *, without: ValidationRule | None = None)
     rules = ValidationRule.objects.filter(organization_id=organization_id, is_active=True)
     if without is not None:
         rules = rules.exclude(pk=without.pk)
-    return [as_rule(rule) for rule in rules]
+    return [read for read in map(_read_or_leave_out, rules) if read is not None]
+
+
+def _read_or_leave_out(rule: ValidationRule) -> Rule | None:
+    """None, and a line in the log, for a rule that no form would take: all others count nevertheless."""
+    try:
+        return as_rule(rule)
+    except ValueError as error:
+        log.warning("validation_rule_unreadable", rule=rule.pk, error=str(error))
+        return None
 
 
 def as_rule(rule: ValidationRule) -> Rule:

@@ -51,6 +51,7 @@ class _Watched:
     limits: list[LimitSpec]
     has_late: bool
     rescored_at: datetime | None
+    anew_from: datetime | None
     excursions: dict[int, Excursion] = field(default_factory=dict)
 
 
@@ -112,6 +113,7 @@ def _watch(sensor: Sensor, touched: Touched, stops: list[Stop]) -> _Watched:
     if has_late and (rescored_at is None or clock.now() >= rescored_at + RESCORED_EVERY):
         state, has_late, rescored_at = None, False, clock.now()
     memory, scored_until = _recall(state, baseline, until)
+    goes_on = state is not None and scored_until == state.last_ts
     return _Watched(
         touched=touched,
         sensor=sensor,
@@ -124,6 +126,7 @@ def _watch(sensor: Sensor, touched: Touched, stops: list[Stop]) -> _Watched:
         limits=_limit_specs(sensor),
         has_late=has_late,
         rescored_at=rescored_at,
+        anew_from=None if goes_on else scored_until,
     )
 
 
@@ -182,6 +185,7 @@ def _detection(watched: _Watched) -> SensorDetection:
         excursions=list(watched.excursions.values()),
         quiet_until_us=_quiet_until_us(watched.touched, watched.told_until),
         told_until=watched.told_until,
+        anew_from=watched.anew_from,
         state=DetectorState(
             sensor=sensor,
             organization_id=sensor.organization_id,

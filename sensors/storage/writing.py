@@ -7,6 +7,7 @@ the table; only the rest is compared with what is there.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +111,18 @@ _STORED = """
 _UPSERT_STAGED = _UPSERT.format(staged="SELECT * FROM reading_staging", first="%s", last="%s")
 
 
+class Stored(NamedTuple):
+    """How many readings of a request are new and how many changed, and rows among which all of these are.
+
+    Where nothing but what is newer than a sensor's latest reading was news, the rows are that alone: a sender that
+    repeats what it sent before has detection look at none of it again.
+    """
+
+    inserted: int
+    updated: int
+    news: Rows
+
+
 class FirstReadings(Exception):
     """Some sensors have no reading yet; the request is done again with these named, in a transaction of its own."""
 
@@ -126,8 +139,8 @@ def store_readings(
     is_historical: bool,
     first_of: Sequence[int] = (),
     is_latest_known: bool = True,
-) -> tuple[int, int]:
-    """Insert or update readings, move their sensors' latest ones forward; return how many are new and how many changed.
+) -> Stored:
+    """Insert or update readings, and move their sensors' latest ones forward.
 
     Raises FirstReadings for sensors without a reading that `first_of` does not name, and IntegrityError where there are
     readings newer than a sensor's latest one; without `is_latest_known` every row is compared with what is stored.
@@ -142,7 +155,7 @@ def store_readings(
             _copy(cursor, "sensors_reading", rows[is_newer])
     newer = int(np.count_nonzero(is_newer))
     inserted, updated = (0, 0) if newer == len(rows) else _upsert(rows[~is_newer])
-    return newer + inserted, updated
+    return Stored(newer + inserted, updated, rows if inserted or updated else rows[is_newer])
 
 
 def lock_and_find_stored(

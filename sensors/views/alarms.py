@@ -38,6 +38,7 @@ from smartmaint.accounts.models import Role
 
 PER_PAGE = 50
 CAUSES_SHOWN = 20
+ENTRIES_SHOWN = 100
 QUICK_HOURS = (1, 8, 24)
 
 
@@ -94,7 +95,7 @@ def alarm(request: HttpRequest, pk: int) -> HttpResponse:
         "alarm": found,
         "causes": causes[:CAUSES_SHOWN],
         "newest_cause": causes.first(),
-        "journal": found.entries.select_related("by").order_by("-at", "-id"),
+        "journal": found.entries.select_related("by").order_by("-at", "-id")[:ENTRIES_SHOWN],
         "quick_hours": QUICK_HOURS,
         "shelve_form": ShelveForm(),
         "comment_form": CommentForm(),

@@ -18,8 +18,13 @@ class ScopedQuerySet(models.QuerySet):
         return self.filter(organization=organization) if organization is not None else self.none()
 
     def for_one_or_all(self, organization: models.Model | None) -> Self:
-        """For agents alone: rows of one organisation or, for None, of all of them."""
-        return self.all() if organization is None else self.for_organization(organization)
+        """For agents alone: rows of one organisation or, for None, of all that are active.
+
+        An inactive one may be a past that is lived again, by a clock of its own.
+        """
+        if organization is None:
+            return self.filter(organization__is_active=True)
+        return self.for_organization(organization)
 
 
 class OrganizationOwned(models.Model):

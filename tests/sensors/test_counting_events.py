@@ -105,6 +105,12 @@ def test_an_event_of_a_clock_that_is_ahead_counts_when_it_is_time(plant, rule):
         assert counts() == [(-1, 1), (0.05, 2)]
 
 
+def test_a_code_of_many_stars_is_read_at_once(plant):
+    rule = make_rule(plant, code="*a" * 40)
+    assert rule.has_code("a" * 40)
+    assert not rule.has_code("a" * 99 + "b")
+
+
 @pytest.mark.parametrize(
     ("code", "matching"),
     [
@@ -114,6 +120,8 @@ def test_an_event_of_a_clock_that_is_ahead_counts_when_it_is_time(plant, rule):
         ("E*7", ["E17", "E1.7"]),
         ("E1.*", ["E1.7"]),
         ("*", ["E1", "E17", "e17", "E1.7", "XE1"]),
+        ("*1*7", ["E17", "e17", "E1.7"]),
+        ("E1*1", []),
         ("E_7", []),
         ("E%", []),
     ],

@@ -333,6 +333,28 @@ def test_an_anomaly_that_a_new_detector_knows_nothing_of_is_over_when_another_be
     assert Anomaly.objects.count() == 2
 
 
+def test_an_excursion_whose_reading_is_corrected_is_over(plant, start):
+    post(plant.sensor, [2.0, 8.0], last_at=start)
+    detect_anomalies()
+    post(plant.sensor, [2.0], last_at=start)
+    detect_anomalies()
+    anomaly = Anomaly.objects.get()
+    assert anomaly.ended_at == start
+    assert told() == [("limit", "H", 8.0, start)]
+
+
+def test_readings_that_are_sent_again_beside_a_new_one_are_not_late(plant, start):
+    for minute in range(0, 30, 5):
+        at = start + timedelta(minutes=minute)
+        post(plant.sensor, [2.0, 2.0, 2.0], last_at=at)
+        detect_anomalies()
+    batch = ReadingBatch.objects.latest("id")
+    assert (batch.received, batch.inserted, batch.unchanged) == (3, 1, 2)
+    assert batch.first_us == batch.last_us
+    state = DetectorState.objects.get()
+    assert (state.has_late, state.rescored_at) == (False, None)
+
+
 def test_an_hour_whose_readings_turn_out_bad_has_no_rollup(plant, start):
     post(plant.sensor, [2.0], last_at=start)
     detect_anomalies()

@@ -98,13 +98,14 @@ def store(sensor: Sensor, values: list[float], *, last_at: datetime) -> tuple[in
     )
     is_first = not SensorLatest.objects.filter(sensor=sensor).exists()
     with transaction.atomic():
-        return storage.store_readings(
+        stored = storage.store_readings(
             rows,
             organization_id=sensor.organization_id,
             received_at=clock.now(),
             is_historical=False,
             first_of=[sensor.pk] if is_first else [],
         )
+    return stored.inserted, stored.updated
 
 
 def stored_values(sensor: Sensor) -> list[float]:

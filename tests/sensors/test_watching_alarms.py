@@ -8,6 +8,7 @@ from equipment.models import Equipment, State, Verdict
 from maintenance.services.completing import Finding, complete_task
 from maintenance.services.tasks import Actor, cancel_task, hold_task, start_task
 from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, AlarmSuppression, Anomaly
+from sensors.services.alarms import watching
 from sensors.services.alarms.escalating import escalate_alarms
 from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
 from sensors.services.alarms.raising import raise_alarm
@@ -75,7 +76,6 @@ class TestWorkOnTheMachine:
         assert journal(alarm) == [
             ("raised", "unacknowledged"),
             ("suppressed", "suppressed_by_design"),
-            ("returned", "suppressed_by_design"),
             ("unsuppressed", "normal"),
         ]
 
@@ -182,7 +182,7 @@ class TestFollowingTheCondition:
     def test_a_look_that_finds_nothing_writes_nothing(self, plant, django_assert_max_num_queries):
         raised(plant)
         entries = AlarmEntry.objects.count()
-        with django_assert_max_num_queries(4):
+        with django_assert_max_num_queries(5):
             assert watch_alarms().settled == 0
         assert AlarmEntry.objects.count() == entries
 
@@ -304,6 +304,83 @@ def test_an_alarm_that_comes_and_goes_is_told_once_an_hour(plant):
             watch_alarms()
             assert now(alarm).state == "normal"
     assert len(told(technician)) == 2
+
+
+def test_one_that_comes_and_goes_unanswered_goes_to_the_next_role(plant, manager):
+    AlarmPolicy.objects.update(escalate_minor_min=30)
+    begin = clock.now()
+    for minute in (0, 12, 24, 36):
+        with clock.frozen(begin + minute * MINUTE):
+            alarm = raised(plant)
+            escalate_alarms()
+            end_all(alarm)
+            watch_alarms()
+            escalate_alarms()
+    assert now(alarm).unanswered_since == begin
+    assert [entry.at for entry in alarm.entries.filter(kind="escalated")] == [begin + 36 * MINUTE]
+    with clock.frozen(begin + 40 * MINUTE):
+        acknowledge_alarm(alarm=now(alarm), by=manager)
+
+
+def test_what_is_set_aside_comes_and_goes_without_a_line(plant, manager):
+    alarm = raised(plant)
+    shelve_alarm(alarm=alarm, by=manager, hours=8)
+    before = journal(alarm)
+    for _ in range(3):
+        end_all(alarm)
+        watch_alarms()
+        assert not now(alarm).is_active
+        Anomaly.objects.update(ended_at=None)
+        watch_alarms()
+        assert now(alarm).is_active
+    assert journal(alarm) == before
+
+
+def test_an_anomaly_that_is_judged_anew_calls_nobody_again(plant):
+    alarm = raised(plant)
+    end_all(alarm)
+    watch_alarms()
+    Anomaly.objects.update(status="detected", confidence=None, validated_at=None, ended_at=None)
+    watch_alarms()
+    assert now(alarm).state == "returned_unacknowledged"
+
+
+def test_a_sensor_that_is_switched_off_leaves_nothing_standing(plant):
+    alarm = raised(plant)
+    plant.sensor.is_active = False
+    plant.sensor.save()
+    watch_alarms()
+    assert not Anomaly.objects.open().exists()
+    assert now(alarm).state == "returned_unacknowledged"
+
+
+def test_alarms_of_an_organization_that_is_not_active_are_left_alone(plant, organization):
+    alarm = raised(plant)
+    end_all(alarm)
+    organization.is_active = False
+    organization.save()
+    watch_alarms()
+    assert now(alarm).state == "unacknowledged"
+    watch_alarms(organization)
+    assert now(alarm).state == "returned_unacknowledged"
+
+
+def test_an_alarm_that_cannot_be_followed_stops_no_other(plant, organization, monkeypatch):
+    other = make_plant(organization, name="pump-8")
+    bad, good = raised(plant), raised(other)
+    for alarm in (bad, good):
+        end_all(alarm)
+    follow = watching._follow
+
+    def fail(alarm_id, suppressed):
+        if alarm_id == bad.pk:
+            raise ValueError("broken")
+        return follow(alarm_id, suppressed)
+
+    monkeypatch.setattr(watching, "_follow", fail)
+    tally = watch_alarms()
+    assert (tally.settled, tally.failed) == (1, 1)
+    assert now(good).state == "returned_unacknowledged"
 
 
 def test_a_viewer_is_never_called(plant, organization):

@@ -23,7 +23,7 @@ def escalate_alarms(organization: Organization | None = None) -> Tally:
     # While alarms come in floods nobody is told of a single one.
     in_flood = AlarmFlood.objects.filter(organization=OuterRef("organization"), ended_at__isnull=True)
     alarms = Alarm.objects.filter(
-        ~Exists(in_flood), state=State.UNACKNOWLEDGED, escalations__lt=MOST, annunciated_at__isnull=False
+        ~Exists(in_flood), state=State.UNACKNOWLEDGED, escalations__lt=MOST, unanswered_since__isnull=False
     )
     if organization is None:
         # Nobody is there to be told of the others', such as those of a past that is lived again.
@@ -74,4 +74,4 @@ def _is_due(alarm: Alarm, policy: AlarmPolicy) -> bool:
     }.get(alarm.severity)
     if minutes is None:
         return False
-    return alarm.annunciated_at + timedelta(minutes=minutes) * (alarm.escalations + 1) <= clock.now()
+    return alarm.unanswered_since + timedelta(minutes=minutes) * (alarm.escalations + 1) <= clock.now()

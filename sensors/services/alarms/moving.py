@@ -5,6 +5,7 @@ from typing import Any
 
 from equipment.models import Equipment, FailureMode
 from sensors.alarms.states import (
+    UNANSWERED,
     Condition,
     Event,
     NotPossible,
@@ -67,7 +68,10 @@ def move(
     calls = is_annunciation(before, after)
     if after == State.UNACKNOWLEDGED and (calls or event == Event.WORSENED):
         # Who acknowledged before has not seen this.
-        alarm.annunciated_at, alarm.escalations = now, 0
+        alarm.annunciated_at = now
+        if before not in UNANSWERED:
+            # One that comes and goes, and that nobody answers, waits since it called first.
+            alarm.unanswered_since, alarm.escalations = now, 0
         alarm.acknowledged_at = alarm.acknowledged_by = None
     alarm.save()
     return write_entry(

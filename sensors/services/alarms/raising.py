@@ -38,8 +38,10 @@ def raise_alarm(*, anomaly: Anomaly) -> Alarm | None:
         try:
             with transaction.atomic():
                 return _open(anomaly, failure_mode)
-        except IntegrityError:
-            continue  # Another worker was quicker: join its alarm.
+        except IntegrityError as error:
+            if "alarm_open_once" not in str(error):
+                raise
+            # Another worker was quicker: join its alarm.
 
 
 def _is_past(anomaly: Anomaly) -> bool:
@@ -93,6 +95,7 @@ def _open(anomaly: Anomaly, failure_mode: FailureMode) -> Alarm:
         is_latching=_is_latching(anomaly),
         raised_at=now,
         annunciated_at=None if is_suppressed else now,
+        unanswered_since=None if is_suppressed else now,
     )
     alarm.save()
     _add_cause(alarm, anomaly)

@@ -4,13 +4,16 @@ Whatever ends an anomaly (readings, a repair, a sensor that is switched off), th
 a step that was missed is made up for by the next look.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
+import structlog
 from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 
 from sensors.alarms.flood import ends_flood
-from sensors.alarms.states import ANNUNCIATED, Event, State
+from sensors.alarms.states import ANNUNCIATED, SET_ASIDE, Event, State
 from sensors.models import Alarm, AlarmCause, AlarmFlood, Anomaly, AnomalyStatus
 from sensors.services.alarms.moving import move
 from sensors.services.alarms.raising import raise_alarm
@@ -21,9 +24,12 @@ from sensors.services.alarms.telling import (
     tell_of_annunciation,
     tell_that_flood_is_over,
 )
+from sensors.services.noticing import end_excursions_of_switched_off
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
 from smartmaint.work import Tally
+
+log = structlog.get_logger(__name__)
 
 # While one is judged anew, because a further limit was passed, nothing is known that would end its alarm.
 STANDING = (AnomalyStatus.CREDIBLE, AnomalyStatus.DETECTED)
@@ -31,13 +37,25 @@ STANDING = (AnomalyStatus.CREDIBLE, AnomalyStatus.DETECTED)
 
 def watch_alarms(organization: Organization | None = None) -> Tally:
     """Bring the alarms (of one organisation, or of all) up to what is the case now."""
-    settled = 0
+    end_excursions_of_switched_off(organization)
+    tally = Tally()
     for anomaly in _without_alarm(organization):
-        settled += raise_alarm(anomaly=anomaly) is not None
+        tally += _alone(partial(raise_alarm, anomaly=anomaly), anomaly=anomaly.pk)
     suppressed = suppressed_machines(organization)
     for alarm_id in _to_look_at(organization, suppressed):
-        settled += _follow(alarm_id, suppressed)
-    return Tally(settled=settled + _end_floods(organization))
+        tally += _alone(partial(_follow, alarm_id, suppressed), alarm=alarm_id)
+    for flood in _floods(organization):
+        tally += _alone(partial(_end_flood, flood), flood=flood.pk)
+    return tally
+
+
+def _alone(step: Callable[[], object], **row: int) -> Tally:
+    """One row's step, so that a row with which it fails stops no other."""
+    try:
+        return Tally(settled=int(bool(step())))
+    except Exception:
+        log.exception("alarm_not_followed", **row)
+        return Tally(failed=1)
 
 
 def _standing() -> QuerySet[AlarmCause]:
@@ -90,7 +108,10 @@ def _follow(alarm_id: int, suppressed: set[int]) -> bool:
     events = list(_events(alarm, is_suppressed=is_suppressed))
     for event in events:
         # What an earlier one of them led to may leave nothing to do for the next.
-        if alarm.may(event):
+        if alarm.state in SET_ASIDE and event in (Event.RAISED, Event.RETURNED):
+            # It does not show what its condition does, nor does its journal, which would never end.
+            alarm.save()
+        elif alarm.may(event):
             tell_of_annunciation(alarm, move(alarm, event, is_suppressed=is_suppressed))
     return bool(events)
 
@@ -98,13 +119,13 @@ def _follow(alarm_id: int, suppressed: set[int]) -> bool:
 def _events(alarm: Alarm, *, is_suppressed: bool) -> list[Event]:
     """What has happened to it since the last look. Sets what is known of its condition."""
     events = []
-    stands = AlarmCause.objects.filter(
+    standing = AlarmCause.objects.filter(
         alarm=alarm, anomaly__ended_at__isnull=True, anomaly__status__in=STANDING
-    ).exists()
-    if alarm.is_active and not stands:
+    )
+    if alarm.is_active and not standing.exists():
         alarm.is_active, alarm.returned_at = False, _ended_at(alarm)
         events.append(Event.RETURNED)
-    elif stands and not alarm.is_active:
+    elif not alarm.is_active and standing.filter(anomaly__status=AnomalyStatus.CREDIBLE).exists():
         alarm.is_active, alarm.returned_at = True, None
         events.append(Event.RAISED)
     if alarm.state == State.SHELVED and alarm.shelved_until <= clock.now():
@@ -122,9 +143,9 @@ def _ended_at(alarm: Alarm) -> datetime:
     return last or clock.now()
 
 
-def _end_floods(organization: Organization | None) -> int:
+def _floods(organization: Organization | None) -> QuerySet[AlarmFlood]:
     floods = AlarmFlood.objects.for_one_or_all(organization).filter(ended_at__isnull=True)
-    return sum(_end_flood(flood) for flood in floods.select_related("organization"))
+    return floods.select_related("organization")
 
 
 @transaction.atomic

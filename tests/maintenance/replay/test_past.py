@@ -90,6 +90,9 @@ def test_a_small_file_maps_other_names(tmp_path):
         ("[readings]\ntime = 3", "is a name"),
         ("[readings]\nsensors = 'volt'", "a list of names"),
         ("[readings", "replay.toml"),
+        ("[readings]\nfile = '/etc/passwd'", "a file beside it"),
+        ("[events]\nfile = '../secret.csv'", "a file beside it"),
+        ("[failures]\nfile = '..'", "a file beside it"),
     ],
 )
 def test_a_mapping_that_cannot_be_used_is_told(directory, mapping, words):
