@@ -130,7 +130,6 @@ def companions(asked: Sequence[CurveInput]) -> list[Companion | None]:
             limits=np.array(limits),
             steps_ahead=NODES_D,
             cycle=WEEK_DAYS,
-            prior=None,
         )
         for place, probabilities in zip(places, told, strict=True):
             if np.isfinite(probabilities).all():

@@ -91,4 +91,6 @@ def test_a_machine_that_is_off_at_night_shows_no_daily_cycle() -> None:
 def test_a_constant_series_is_told_from_a_barely_moving_one() -> None:
     history = history_of(times(days=5))
     assert is_constant(replace(history, values=np.full(121, 101_325.0)))
+    assert is_constant(replace(history, values=np.zeros(121)))
+    assert not is_constant(replace(history, values=np.linspace(2e-12, 3e-12, 121)))
     assert not is_constant(replace(history, values=np.linspace(101_325.0, 101_325.1, 121)))
