@@ -20,14 +20,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predictions.forecasting import ForecastRequest, LimitTarget, forecast
 from predictions.forecasting.accuracy import coverage, scaled_error
 from predictions.forecasting.backtest import cut_windows, forecast_naively, forecast_ours
 from predictions.forecasting.buckets import DAY_S, DAY_US
 from predictions.forecasting.cycles import seasonal_error
 from predictions.forecasting.drift_diffusion import failure_probabilities
+from predictions.forecasting.fleet import forecast
 from predictions.forecasting.grid import to_grid
 from predictions.forecasting.recalibration import fit_recalibration
+from predictions.forecasting.request import ForecastRequest, LimitTarget
 
 HORIZONS = (24, 168)
 CONTEXT = 28 * 24

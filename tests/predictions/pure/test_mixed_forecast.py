@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from predictions.forecasting import Forecast, ForecastRequest, forecast
 from predictions.forecasting.buckets import DAY_US
 from predictions.forecasting.champions import Champion
+from predictions.forecasting.fleet import forecast
 from predictions.forecasting.recalibration import Recalibration
+from predictions.forecasting.request import ForecastRequest
+from predictions.forecasting.result import Forecast
 from tests.predictions.pure.series import HOUR_US, NOW_US, ask, days_before_now, high, low, noise, times
 
 HOURLY = times(days=42)
