@@ -153,9 +153,8 @@ def _modelled(
     limit: LimitTarget,
 ) -> Forecast:
     request, history = series.request, series.history
-    passage = first_passage(futures=futures, limit=limit)
     curve = mix(
-        passage,
+        first_passage(futures=futures, limit=limit),
         seen.companions.get(limit.key),
         now_us=request.now_us,
         recalibration=request.recalibration,
