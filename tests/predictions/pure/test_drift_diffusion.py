@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predictions.forecasting.drift_diffusion import failure_probabilities, without_cycle
@@ -18,8 +18,8 @@ def walks(
 
 
 def ask(values: np.ndarray, limit: float = 100.0, **more: object) -> np.ndarray:
-    settings = {"steps_ahead": STEPS, "cycle": 7} | more
-    return failure_probabilities(values, limits=np.full(len(values), limit), **settings)
+    told = {"steps_ahead": STEPS, "cycle": 7} | more
+    return failure_probabilities(values, limits=np.full(len(values), limit), **told)
 
 
 def test_the_normal_distribution_function() -> None:
@@ -65,6 +65,7 @@ def test_a_series_that_never_moved_and_one_that_was_never_read() -> None:
     assert np.isnan(found[1:]).all()
 
 
+@settings(deadline=None)
 @given(
     exponent=st.floats(-9, 9),
     offset=st.floats(-1000, 1000),
