@@ -30,6 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.series import invented, plain_fleet, real, with_gaps
+from predictions.forecasting.bands import deviations
 from predictions.forecasting.buckets import HOUR_S
 from predictions.forecasting.guards import SEASONS
 from predictions.forecasting.solver import FleetFit, fit_fleet
@@ -161,9 +162,21 @@ def fit_hourly(values: Floats) -> FleetFit:
     return fit_fleet(values, bucket_s=HOUR_S, seasons=SEASONS)
 
 
+def quantiles(fit: FleetFit, index: NDArray[np.intp], shares: tuple[float, ...]) -> Floats:
+    """Quantiles (k, s, h) of what sensors would read at the indices (h,) of a grid: noise and slope changes to come.
+
+    Those that Prophet draws its intervals from, for all series at once; the product asks one model after the other.
+    """
+    ahead = (index - fit.last[:, None]) / (fit.last - fit.first)[:, None]
+    size = np.abs(fit.delta).sum(axis=1) / np.maximum(fit.changes, 1)
+    return fit.latent(index) + deviations(
+        time=ahead, rate=fit.changes.astype(np.float64), size=size, noise=fit.sigma, shares=shares
+    )
+
+
 def week_ahead(values: Floats) -> Floats:
     """Quantiles (5, s, 168) of each series' next week."""
-    return fit_hourly(values).quantiles(np.arange(HORIZON) + values.shape[1], SHARES)
+    return quantiles(fit_hourly(values), np.arange(HORIZON) + values.shape[1], SHARES)
 
 
 def week_ahead_by_prophet(values: Floats, **options: str) -> tuple[pd.DataFrame, float]:
@@ -180,7 +193,7 @@ def compare(values: Floats, **options: str) -> dict[str, float]:
     fit = fit_hourly(values[None])
     ahead = np.arange(HORIZON) + len(values)
     theirs, objective = week_ahead_by_prophet(values, **options)
-    bounds = fit.quantiles(ahead, (0.1, 0.9))[:, 0]
+    bounds = quantiles(fit, ahead, (0.1, 0.9))[:, 0]
     return {
         "converged": float(fit.converged[0]),
         "difference": float(np.abs(fit.latent(ahead)[0] - theirs["yhat"]).mean()),

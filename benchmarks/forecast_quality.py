@@ -20,14 +20,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predictions.forecasting import ForecastRequest, LimitTarget, forecast
 from predictions.forecasting.accuracy import coverage, scaled_error
 from predictions.forecasting.backtest import cut_windows, forecast_naively, forecast_ours
 from predictions.forecasting.buckets import DAY_S, DAY_US
 from predictions.forecasting.cycles import seasonal_error
-from predictions.forecasting.drift_diffusion import failure_probabilities, fleet_prior
+from predictions.forecasting.drift_diffusion import failure_probabilities
+from predictions.forecasting.fleet import forecast
 from predictions.forecasting.grid import to_grid
 from predictions.forecasting.recalibration import fit_recalibration
+from predictions.forecasting.request import ForecastRequest, LimitTarget
 
 HORIZONS = (24, 168)
 CONTEXT = 28 * 24
@@ -88,17 +89,16 @@ def read_assets(folder: Path) -> Assets:
 
 
 def failure_figures(folder: Path, other_folder: Path) -> dict[str, float]:
-    """Brier scores at 30 and 90 days and calibration error on one set of assets, recalibrated on the other."""
-    values, limits, failed = read_assets(folder)
-    began = perf_counter()
-    probabilities = _probabilities(values, limits)
-    seconds = perf_counter() - began
-    other_values, other_limits, other_failed = read_assets(other_folder)
-    learned_from = _probabilities(other_values, other_limits)
+    """Brier scores at 30 and 90 days and calibration error on one set of assets, recalibrated on the other.
+
+    Assets of which no two days in a row were read since their maintenance are left out.
+    """
+    probabilities, failed, seconds = _told_and_come(folder)
+    learned_from, other_failed, _ = _told_and_come(other_folder)
     days = np.broadcast_to(np.array(DAYS_AHEAD, dtype=np.float64), learned_from.shape)
     recalibration = fit_recalibration(learned_from.ravel(), other_failed.ravel(), days.ravel())
     corrected = recalibration.apply(probabilities, np.array(DAYS_AHEAD, dtype=np.float64))
-    figures = {"assets": float(len(values)), "seconds": seconds}
+    figures = {"assets": float(len(failed)), "seconds": seconds}
     for name, found in (("", probabilities), ("_recalibrated", corrected)):
         for at_days in (30, 90):
             column = DAYS_AHEAD.index(at_days)
@@ -156,10 +156,14 @@ def calibration_error(probabilities: NDArray[np.float64], outcomes: NDArray[np.b
     return float(sum(gaps))
 
 
-def _probabilities(values: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return failure_probabilities(
-        values, limits=limits, steps_ahead=DAYS_AHEAD, cycle=WEEK, prior=fleet_prior(values)
-    )
+def _told_and_come(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_], float]:
+    """P(failure) and whether it failed, (assets, days) each, and the seconds it took."""
+    values, limits, failed = read_assets(folder)
+    began = perf_counter()
+    told = failure_probabilities(values, limits=limits, steps_ahead=DAYS_AHEAD, cycle=WEEK)
+    seconds = perf_counter() - began
+    is_told = np.isfinite(told).all(axis=1)
+    return told[is_told], failed[is_told], seconds
 
 
 def main(arguments: Sequence[str]) -> int:

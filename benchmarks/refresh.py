@@ -29,7 +29,7 @@ from sensors.models import Level, Limit, Sensor
 from smartmaint import clock
 from smartmaint.accounts.services import create_organization
 
-HOURS, RAW_DAYS, RAW_MINUTES = 1_000, 2, 10
+RAW_DAYS, RAW_MINUTES = 2, 10
 SENSORS_A_MACHINE = 10
 SENSORS_AT_ONCE = 1_000
 
@@ -68,10 +68,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--sensors", type=int, default=10_000, help="each with one limit (default: %(default)s)"
     )
+    parser.add_argument("--hours", type=int, default=1_000, help="of history each (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     options = parser.parse_args(arguments)
     call_command("migrate", verbosity=0)
-    lay_out(options.sensors)
+    lay_out(options.sensors, options.hours)
     figures = refresh_all(options.sensors)
     with clock.frozen(clock.now() + PERIOD):
         an_hour_of_news()
@@ -132,7 +133,7 @@ def an_hour_of_news() -> None:
         )
 
 
-def lay_out(sensors: int) -> None:
+def lay_out(sensors: int, hours: int) -> None:
     """One organisation with as many sensors, ten a machine, with history; a failure limit each."""
     organization = create_organization(name="Fleet", time_zone="UTC")
     site = Site.objects.create(organization=organization, name="Works")
@@ -176,7 +177,7 @@ def lay_out(sensors: int) -> None:
             told = {
                 "now": now,
                 "hour": hour,
-                "hours": HOURS,
+                "hours": hours,
                 "raw_days": RAW_DAYS,
                 "raw_minutes": RAW_MINUTES,
                 "sensors": ids[begin : begin + SENSORS_AT_ONCE],

@@ -23,8 +23,9 @@ import numpy as np
 from benchmarks.run_to_failure_data import CMAPSS_FILE, IMS_FILE, Life, bearings, engines
 from benchmarks.run_to_failure_plots import draw_bearings, draw_engines
 from benchmarks.run_to_failure_told import Told
-from predictions.forecasting import ForecastRequest, forecast
 from predictions.forecasting.buckets import DAY_US, SECOND_US
+from predictions.forecasting.fleet import forecast
+from predictions.forecasting.request import ForecastRequest
 
 WEEK_DAYS = 3.5  # half a week to either side
 CYCLES = 10.0

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predictions.forecasting import LimitTarget
 from predictions.forecasting.buckets import DAY_US, SECOND_US
+from predictions.forecasting.request import LimitTarget
 
 IMS_FILE = "1st_test_resmaple_10minutes.csv"
 IMS_INTERVAL_S = 600.0

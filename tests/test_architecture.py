@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 from django.apps import apps
@@ -181,3 +183,10 @@ def test_every_receiver_is_connected():
 def test_the_documented_signals_are_those_that_exist():
     documented = (ROOT / "docs" / "signals.md").read_text()
     assert [name for name in signals() if f"`{name.rsplit('.', 1)[1]}`" not in documented] == []
+
+
+def test_a_page_that_needs_a_name_of_forecasting_does_not_load_prophet():
+    """It takes seconds at every start, and 60 MB of every process."""
+    asked = "from predictions.forecasting import after_anomaly, champions, recalibration, request, result"
+    code = f"import sys; {asked}; sys.exit(bool({{'prophet', 'pandas'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -23,39 +23,11 @@ NOISE_CARRY = (
 CYCLE_SHRINKAGE = 10.0  # turns: a cycle seen that often is believed by half
 NODES = 5
 STEPS_FOR_A_DRIFT = 30
-STEPS_FOR_A_CHANGE = 5
-TINY = 1e-12
+TINY = 1e-12  # of values that were divided by their range
+FLAT_RELATIVE_RANGE = 1e-9  # less than that is rounding
 NEGLIGIBLE = (
     1e-3  # a hypothesis with less evidence than this is left out: together they hold two per cent at most
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DriftPrior:
-    """How machines of one kind drift, per step, how much that differs between them, and their mean squared step."""
-
-    mean: float
-    sd: float
-    change: float
-
-
-def fleet_prior(values: NDArray[np.float64]) -> DriftPrior | None:
-    """The drifts of comparable series (series, points): their mean and spread; None with fewer than three.
-
-    From least-squares slopes of series with thirty steps or more. The spread is not reduced by what estimation
-    adds to it: machines that bend up later drift faster than their past says, which a wider prior allows for.
-    """
-    known = np.isfinite(values)
-    counts = known.sum(axis=1)
-    values, known, counts = (part[counts >= STEPS_FOR_A_DRIFT] for part in (values, known, counts))
-    if len(values) < 3:
-        return None
-    when = np.where(known, np.arange(values.shape[1]), 0)
-    away = np.where(known, when - (when.sum(axis=1) / counts)[:, None], 0.0)
-    centred = np.where(known, values - weighted_mean(values, np.ones(1), 1)[:, None], 0.0)
-    slopes = (away * centred).sum(axis=1) / (away**2).sum(axis=1)
-    changes = weighted_mean(np.diff(values, axis=1) ** 2, np.ones(1), 1)
-    return DriftPrior(float(slopes.mean()), float(slopes.std()), float(np.nanmedian(changes)))
 
 
 def without_cycle(values: NDArray[np.float64], cycle: int) -> NDArray[np.float64]:
@@ -85,51 +57,48 @@ def failure_probabilities(
     limits: NDArray[np.float64],
     steps_ahead: tuple[int, ...],
     cycle: int,
-    prior: DriftPrior | None,
 ) -> NDArray[np.float64]:
     """P(the level has come to its limit within so many steps), (series, steps_ahead).
 
     `values` (series, points) since the last repair, aligned at the end, NaN for gaps; `limits` (series,) are
-    crossed from below: negate both for a lower limit. `cycle` is removed first. Without a prior the drift
-    starts from zero with the spread of the series' own steps. The machine is known not to have failed yet.
-    A series with few steps moves as its kind does; NaN where neither is known. One that never moved does not
-    start to.
+    crossed from below: negate both for a lower limit. `cycle` is removed first. The drift starts from zero
+    with the spread of the series' own steps. The machine is known not to have failed yet. NaN where no step was
+    read. A series that never moved does not start to. The unit does not matter: all is counted in the series' range.
     """
-    cleaned = without_cycle(values, cycle)
-    change = _mean_squared_step(cleaned, prior)
+    low, scale = _range(values)
+    cleaned = without_cycle((values - low[:, None]) / np.where(scale > 0, scale, 1.0)[:, None], cycle)
+    change = weighted_mean(np.diff(cleaned, axis=1) ** 2, np.ones(1), 1)
     probabilities = np.full((len(values), len(steps_ahead)), np.nan)
-    still = change <= TINY * np.maximum(1.0, limits**2)
-    probabilities[still] = 0.0
-    moving = np.flatnonzero(np.isfinite(change) & np.isfinite(cleaned).any(axis=1) & ~still)
+    probabilities[np.isfinite(change)] = 0.0
+    moving = np.flatnonzero((scale > 0) & (change > TINY))
     if len(moving):
-        hypotheses = _hypotheses(change[moving], prior)
+        hypotheses = _hypotheses(change[moving])
         state = filter_drift(cleaned[moving], hypotheses)
-        believed = _Believed.of(state, hypotheses, limits[moving])
+        believed = _Believed.of(state, hypotheses, (limits[moving] - low[moving]) / scale[moving])
         probabilities[moving] = np.stack([believed.crossed(steps) for steps in steps_ahead], axis=1)
     return probabilities
 
 
-def _mean_squared_step(values: NDArray[np.float64], prior: DriftPrior | None) -> NDArray[np.float64]:
-    """(series,), of fewer than five steps mixed with that of the kind, as if five steps had been seen in all."""
-    squares = np.diff(values, axis=1) ** 2
-    own = weighted_mean(squares, np.ones(1), 1)
-    if prior is None:
-        return own
-    seen = np.minimum(np.isfinite(squares).sum(axis=1) / STEPS_FOR_A_CHANGE, 1.0)
-    return np.asarray(seen * np.nan_to_num(own) + (1 - seen) * prior.change)
+def _range(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest value of each series and how far it moved, (series,) each; 0 where that is but rounding or nothing."""
+    known = np.isfinite(values)
+    low, high = np.where(known, values, np.inf).min(axis=1), np.where(known, values, -np.inf).max(axis=1)
+    low, high = (np.where(np.isfinite(bound), bound, 0.0) for bound in (low, high))
+    scale = high - low
+    largest = np.maximum(np.abs(low), np.abs(high))
+    return low, np.where(scale > FLAT_RELATIVE_RANGE * largest, scale, 0.0)
 
 
-def _hypotheses(change: NDArray[np.float64], prior: DriftPrior | None) -> Hypotheses:
+def _hypotheses(change: NDArray[np.float64]) -> Hypotheses:
     """`change` (series,) is the mean squared step: process plus twice the noise that a step shows."""
     shares, wanders = (part.ravel() for part in np.meshgrid(PROCESS_SHARES, WANDERS, indexing="ij"))
     total = change[:, None]
-    mean = np.full_like(total, prior.mean if prior else 0.0)
-    variance = np.full_like(total, prior.sd**2) if prior else total / STEPS_FOR_A_DRIFT
+    variance = total / STEPS_FOR_A_DRIFT
     return Hypotheses(
         process=total * shares,
         wander=variance * wanders,
         noise=total * (1 - shares) / (2 * (1 - NOISE_CARRY)),
-        drift_mean=mean,
+        drift_mean=np.zeros_like(total),
         drift_variance=variance,
     )
 

@@ -1,8 +1,10 @@
 """Is something going on right now that a forecast cannot know? A rise of two hours has no place in a trend of weeks."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictions.forecasting.history import History
+from predictions.forecasting.latent import LatentModel
 from predictions.forecasting.normal import MAD_TO_SD
 from sensors.unit_signs import with_unit
 
@@ -11,10 +13,10 @@ NEWEST_READINGS = 3
 READINGS_FOR_SPREAD = 48
 
 
-def excursion_in_words(history: History, *, expected: float, noise_sd: float, unit: str) -> str | None:
-    """What speaks of an excursion that goes on: the newest readings are away from where the model has them now.
+def excursion_in_words(history: History, *, model: LatentModel, unit: str) -> str | None:
+    """What speaks of an excursion that goes on: the newest readings are away from where the model has them.
 
-    `expected` is the model's level at this moment, `noise_sd` its noise, both in the `unit` of the series. Two views:
+    The model, in the `unit` of the series, is asked for their own moments: a cycle may go far in an hour. Two views:
     the newest buckets, also one that was left out as an outlier; and the newest three readings, which within the
     hour are ahead of any bucket, against the spread from reading to reading as well.
     """
@@ -24,15 +26,21 @@ def excursion_in_words(history: History, *, expected: float, noise_sd: float, un
             "and were left out: they may be an error, or the beginning of a failure."
         )
     newest = float(np.median(history.raw_values[-NEWEST_READINGS:]))
-    tolerance = NOISE_SDS * noise_sd
-    by_level, by_newest = abs(history.level - expected), abs(newest - expected)
+    tolerance = NOISE_SDS * model.noise_sd
+    of_level = _expected(model, history.level_ts_us)
+    of_newest = _expected(model, history.raw_ts_us[-NEWEST_READINGS:])
+    by_level, by_newest = abs(history.level - of_level), abs(newest - of_newest)
     if by_level <= tolerance and by_newest <= tolerance + NOISE_SDS * _spread(history):
         return None
-    away = history.level if by_level > by_newest else newest
+    away, expected = (history.level, of_level) if by_level > by_newest else (newest, of_newest)
     return (
         f"An excursion is going on: the newest readings are at {with_unit(away, unit)}, where the course of the "
         f"history is at {with_unit(expected, unit)}. How it goes on is not known from the past."
     )
+
+
+def _expected(model: LatentModel, ts_us: NDArray[np.int64]) -> float:
+    return float(np.median([model.course(start_us=int(at), step_us=1, count=1) for at in ts_us]))
 
 
 def _spread(history: History) -> float:

@@ -32,22 +32,17 @@ def explain_forecast(
     request: ForecastRequest,
     history: History,
     model: LatentModel,
-    expected_now: float,
     curve: FailureCurve,
     seen: LookAhead,
     limit: LimitTarget,
 ) -> dict[str, Any]:
     """Level, distance, slope, seasonality, both probabilities, the contest and the certainty of a modelled forecast.
 
-    `expected_now` is where the model has the level at this moment. `words` has a sentence, or a few, a line.
+    `words` has a sentence, or a few, a line.
     """
     cold_start = model.name == "borrowed_drift"
     figures = model.figures()
-    excursion = (
-        None
-        if cold_start
-        else excursion_in_words(history, expected=expected_now, noise_sd=model.noise_sd, unit=request.unit)
-    )
+    excursion = None if cold_start else excursion_in_words(history, model=model, unit=request.unit)
     certainty = certainty_of(request, history, seen, cold_start=cold_start, excursion=excursion)
     sentences = Sentences(request, history, limit, figures)
     return {

@@ -18,7 +18,6 @@ from predictions.forecasting.cycles import WEEK_DAYS
 from predictions.forecasting.drift_diffusion import failure_probabilities
 from predictions.forecasting.history import History
 from predictions.forecasting.latent import LatentModel, TrendSeason
-from predictions.forecasting.passage import FirstPassage
 from predictions.forecasting.recalibration import Recalibration
 from predictions.forecasting.request import LimitTarget
 from predictions.forecasting.result import DAYS_AHEAD, HORIZON_DAYS
@@ -130,7 +129,6 @@ def companions(asked: Sequence[CurveInput]) -> list[Companion | None]:
             limits=np.array(limits),
             steps_ahead=NODES_D,
             cycle=WEEK_DAYS,
-            prior=None,
         )
         for place, probabilities in zip(places, told, strict=True):
             if np.isfinite(probabilities).all():
@@ -150,10 +148,17 @@ def daily_medians(history: History, *, now_us: int) -> NDArray[np.float64]:
 
 
 def mix(
-    passage: FirstPassage, companion: Companion | None, *, now_us: int, recalibration: Recalibration
+    crossed_us: NDArray[np.int64],
+    companion: Companion | None,
+    *,
+    now_us: int,
+    recalibration: Recalibration,
 ) -> FailureCurve:
-    """The mixture, corrected by resolved outcomes, as a curve that never falls."""
-    of_prophet = _shares_crossed(passage, now_us)
+    """The mixture, corrected by resolved outcomes, as a curve that never falls.
+
+    `crossed_us` (paths,) is when Prophet's paths first pass the limit.
+    """
+    of_prophet = shares_crossed(crossed_us, now_us=now_us)
     of_companion, share, mixed = None, 0.0, of_prophet
     if companion is not None:
         of_companion = np.round(
@@ -170,9 +175,10 @@ def _by_days(curve: NDArray[np.float64]) -> dict[str, float]:
     return {str(days): float(curve[INSTANTS_D.searchsorted(days)]) for days in DAYS_AHEAD}
 
 
-def _shares_crossed(passage: FirstPassage, now_us: int) -> NDArray[np.float64]:
+def shares_crossed(crossed_us: NDArray[np.int64], *, now_us: int) -> NDArray[np.float64]:
+    """Share of the paths that have passed the limit by each of INSTANTS_D."""
     instants = now_us + np.round(INSTANTS_D * DAY_S).astype(np.int64) * SECOND_US
-    ordered = np.sort(passage.crossed_us)
+    ordered = np.sort(crossed_us)
     return np.searchsorted(ordered, instants, side="right") / len(ordered)
 
 

@@ -29,7 +29,7 @@ from predictions.forecasting.result import (
     attempt,
 )
 
-MIXTURE_VERSION = "mix.1"  # of paths with the drift-diffusion, and of the contest for the next two weeks
+MIXTURE_VERSION = "mix.2"  # of paths with the drift-diffusion, and of the contest for the next two weeks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,9 +153,8 @@ def _modelled(
     limit: LimitTarget,
 ) -> Forecast:
     request, history = series.request, series.history
-    passage = first_passage(futures=futures, limit=limit)
     curve = mix(
-        passage,
+        first_passage(futures=futures, limit=limit),
         seen.companions.get(limit.key),
         now_us=request.now_us,
         recalibration=request.recalibration,
@@ -164,7 +163,6 @@ def _modelled(
         request=request,
         history=history,
         model=model,
-        expected_now=futures.path_quantiles["p50"][0],
         curve=curve,
         seen=seen,
         limit=limit,

@@ -60,8 +60,8 @@ def too_short(history: History) -> str | None:
 
 
 def is_constant(history: History) -> bool:
-    """Whether the values do not move at all, so that there is nothing to fit."""
-    return bool(np.ptp(history.values) <= FLAT_RELATIVE_RANGE * max(1.0, float(np.abs(history.values).max())))
+    """Whether the values do not move at all, but for rounding, so that there is nothing to fit."""
+    return bool(np.ptp(history.values) <= FLAT_RELATIVE_RANGE * float(np.abs(history.values).max()))
 
 
 def seasons_shown(history: History) -> tuple[Season, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictions.forecasting.buckets import DAY_US, SECOND_US, bucket_medians, choose_bucket_s
+from predictions.forecasting.buckets import DAY_US, SECOND_US, bucket_medians, choose_bucket_s, usual_lag_us
 from predictions.forecasting.cleaning import outlier_mask
 from predictions.forecasting.request import ForecastRequest, LimitTarget
 
@@ -20,7 +20,8 @@ LARGEST_MAGNITUDE = 1e150  # what can be squared without overflow; no sensor mea
 class History:
     """`ts_us` (m,) bucket starts and `values` (m,) their medians, ascending, outliers already left out.
 
-    `hides_newest` tells that the newest bucket was one of these.
+    `hides_newest` tells that the newest bucket was one of these. A median is that of the moment `lag_us` after the
+    start of its bucket.
 
     `raw_ts_us` and `raw_values` (n,) are the readings themselves; `newest_us` and `newest_value` are of the last
     one, None and NaN without any. `since` says in words where the history begins.
@@ -31,6 +32,7 @@ class History:
     raw_ts_us: NDArray[np.int64]
     raw_values: NDArray[np.float64]
     bucket_s: int
+    lag_us: int
     n_masked: int
     hides_newest: bool
     since: str
@@ -48,6 +50,11 @@ class History:
     def span_days(self) -> float:
         """Days from the first bucket to the last."""
         return float(self.ts_us[-1] - self.ts_us[0]) / DAY_US if len(self.ts_us) else 0.0
+
+    @property
+    def level_ts_us(self) -> NDArray[np.int64]:
+        """The moments of the last three buckets, whose median is the present level."""
+        return self.ts_us[-LEVEL_BUCKETS:] + self.lag_us
 
     @property
     def level(self) -> float:
@@ -73,6 +80,7 @@ def read_history(request: ForecastRequest) -> History:
         raw_ts_us=ts_us,
         raw_values=values,
         bucket_s=bucket_s,
+        lag_us=usual_lag_us(ts_us=ts_us, bucket_s=bucket_s) if len(ts_us) else 0,
         n_masked=int(masked.sum()),
         hides_newest=bool(masked[-1:].any()),
         since=f"in the last {LOOK_BACK_DAYS} days"

@@ -83,7 +83,8 @@ def near_paths(inputs: Sequence[PathInput]) -> list[NearPath | None]:
         paths = _forecast(own, step_s=step_s, points=points, holder=holder, needs_prophet=needs_prophet)
         levels = np.stack([paths.quantiles[level] for level in LEVELS])
         present = np.array([one.history.level for one in own])
-        quantiles = _at_instants(levels, present, step_s=step_s)
+        since_newest = np.array([_since_newest(one, step_s=step_s) for one in own])
+        quantiles = _at_instants(levels, present, since_newest=since_newest, step_s=step_s)
         for row, place in enumerate(places):
             one = inputs[place]
             champion = one.champion if holder else one.champion.after(paths.contests[row], now_us=one.now_us)
@@ -160,17 +161,30 @@ def _forecast(
     )
 
 
+def _since_newest(one: PathInput, *, step_s: int) -> float:
+    """From the moment of the grid's last point until now, in steps: less than one, and negative in a young bucket."""
+    history = one.history
+    return (one.now_us % (history.bucket_s * SECOND_US) - history.lag_us) / (step_s * SECOND_US)
+
+
 def _at_instants(
-    levels: NDArray[np.float64], present: NDArray[np.float64], *, step_s: int
+    levels: NDArray[np.float64],
+    present: NDArray[np.float64],
+    *,
+    since_newest: NDArray[np.float64],
+    step_s: int,
 ) -> NDArray[np.float64]:
     """Quantiles (levels, series, horizon) at the instants of a path, (levels, series, n).
 
-    The first step is `step_s` from now. Now itself is at the `present` level (series,), as uncertain as that step.
+    The first step lies `step_s` after the grid's last point, and that one `since_newest` (series,) steps before now.
+    Now itself is at the `present` level (series,), as uncertain as the first step.
     """
     middle = LEVELS.index(MEDIAN)
     begin = levels[:, :, :1] - levels[middle, :, :1] + present[:, None]
     whole = np.concatenate((begin, levels), axis=2)
-    place = np.minimum(PATH_OFFSETS_S[NEAR] / step_s, whole.shape[2] - 1.0)
-    before = np.minimum(place.astype(np.int64), whole.shape[2] - 2)
-    share = place - before
-    return whole[:, :, before] * (1 - share) + whole[:, :, before + 1] * share
+    place = np.minimum(PATH_OFFSETS_S[NEAR] / step_s + since_newest[:, None], whole.shape[2] - 1.0)
+    before = np.clip(np.floor(place).astype(np.int64), 0, whole.shape[2] - 2)
+    since = since_newest[:, None]
+    share = np.where(before == 0, (place - since) / (1 - since), place - before)
+    earlier, later = (np.take_along_axis(whole, at[None], axis=2) for at in (before, before + 1))
+    return earlier * (1 - share) + later * share

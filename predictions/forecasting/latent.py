@@ -35,7 +35,7 @@ class LatentModel(Protocol):
     def course(self, *, start_us: int, step_us: int, count: int) -> NDArray[np.float64]:
         """The most likely level (count,), in the unit of the series, every `step_us` from `start_us` on.
 
-        That is not before the end of the history.
+        That is not before the last fifth of the history, in which slopes do not change.
         """
 
     def deviate(

@@ -1,40 +1,16 @@
 """First passage: when does each possible future cross the limit?"""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from predictions.forecasting.buckets import DAY_US
 from predictions.forecasting.futures import Futures
 from predictions.forecasting.request import LimitTarget
 
 NEVER_US = np.iinfo(np.int64).max
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FirstPassage:
-    """`crossed_us` (paths,): the instant at which each path first is at or beyond the limit, or NEVER_US."""
-
-    crossed_us: NDArray[np.int64]
-
-    def probability_by(self, instant_us: int) -> float:
-        """Share of the paths that have crossed at or before an instant."""
-        return float(np.mean(self.crossed_us <= instant_us))
-
-    def probabilities(self, *, now_us: int, days_ahead: tuple[int, ...]) -> dict[int, float]:
-        """Share of the paths that have crossed within so many days."""
-        return {days: self.probability_by(now_us + days * DAY_US) for days in days_ahead}
-
-    def quantile(self, share: float) -> int | None:
-        """The instant by which `share` of all paths have crossed; None when fewer do within the horizon."""
-        rank = int(np.ceil(share * len(self.crossed_us))) - 1
-        instant = int(np.partition(self.crossed_us, rank)[rank])
-        return None if instant == NEVER_US else instant
-
-
-def first_passage(*, futures: Futures, limit: LimitTarget) -> FirstPassage:
-    """First step of the course at which each path is at or beyond the limit.
+def first_passage(*, futures: Futures, limit: LimitTarget) -> NDArray[np.int64]:
+    """The instant (paths,) of the first step of the course at which each path is at or beyond the limit, or NEVER_US.
 
     Between two knots a path may cross only if the larger of its deviations at both reaches the least room that the
     course leaves there. Only such stretches are looked at step by step, for each path the earliest first.
@@ -60,4 +36,4 @@ def first_passage(*, futures: Futures, limit: LimitTarget) -> FirstPassage:
         crossed_us[undecided[crosses]] = futures.start_us + first * futures.step_us
         may_cross[undecided, stretch] = False
         undecided = undecided[~crosses & may_cross[undecided].any(axis=1)]
-    return FirstPassage(crossed_us=crossed_us)
+    return crossed_us

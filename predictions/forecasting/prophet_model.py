@@ -32,7 +32,10 @@ def fit_prophet(history: History, *, seasons: tuple[Season, ...], seed: int) -> 
     """
     low, scale = float(history.values.min()), float(np.ptp(history.values))
     frame = pd.DataFrame(
-        {"ds": pd.to_datetime(history.ts_us, unit="us"), "y": (history.values - low) / scale},
+        {
+            "ds": pd.to_datetime(history.ts_us + history.lag_us, unit="us"),
+            "y": (history.values - low) / scale,
+        },
     )
     model = _prepare(len(frame), seasons)
     # Prophet's own clean-up leaves an empty directory behind for every fit.
@@ -75,7 +78,7 @@ def _to_natural_units(
     return TrendSeason(
         name="prophet",
         version=f"{prophet.__version__}+paths.2",
-        origin_us=int(history.ts_us[0]),
+        origin_us=int(history.ts_us[0]) + history.lag_us,
         fitted_days=span_days,
         start_level=low + float(parameters["m"][0]) * scale,
         start_slope=float(parameters["k"][0]) * scale / span_days,

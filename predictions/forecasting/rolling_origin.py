@@ -47,7 +47,10 @@ def past_errors(
 ) -> dict[str, NDArray[np.float64]]:
     """Reading minus forecast per candidate, (series, origins, horizon); the newest origin first.
 
-    Each origin sees only what lies before it. NaN beyond the end of the context and in its gaps.
+    Each origin is given only what lies before it. NaN beyond the end of the context and in its gaps.
+
+    A context of the product had its outliers masked as a whole (`cleaning.py`): whether one of the last five values
+    before an origin stands out was told by those after it too, and an outlier is no truth to be missed.
     """
     series, points = context.shape
     truth = np.full((series, origins.count, horizon), np.nan)

@@ -10,7 +10,7 @@ from predictions.forecasting.history import History
 from predictions.forecasting.latent import TrendSeason
 from predictions.forecasting.solver import fit_fleet
 
-SERIES_AT_ONCE = 2_000
+SERIES_AT_ONCE = 500  # a year of hours of so many is 35 MB
 
 
 def fit_together(histories: Sequence[History], *, seasons: tuple[Season, ...]) -> list[TrendSeason | None]:
@@ -42,7 +42,7 @@ def _fit_some(histories: Sequence[History], seasons: tuple[Season, ...]) -> list
     return [
         fit.trend_season(
             series,
-            grid_start_us=int(history.ts_us[-1]) - (points - 1) * bucket_us,
+            grid_start_us=int(history.ts_us[-1]) + history.lag_us - (points - 1) * bucket_us,
             low=lows[series],
             scale=scales[series],
         )

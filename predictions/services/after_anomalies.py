@@ -48,9 +48,12 @@ class Experience:
         Those that come by the hour go on counting a sensor's last shift until somebody has looked, or repaired it; a
         limit that was passed is what the forecast itself is about.
         """
-        asking = [one for one in predictions if one.anomaly is None]
-        lately = self._last_believed({one.sensor_id for one in asking})
-        anomalies = {one.pk: one.anomaly or lately.get(one.sensor_id) for one in predictions}
+        asked_by = Anomaly.objects.in_bulk({one.anomaly_id for one in predictions} - {None})
+        lately = self._last_believed({one.sensor_id for one in predictions if one.anomaly_id is None})
+        anomalies = {
+            one.pk: lately.get(one.sensor_id) if one.anomaly_id is None else asked_by[one.anomaly_id]
+            for one in predictions
+        }
         return {pk: self.risk_of(anomaly) for pk, anomaly in anomalies.items() if anomaly is not None}
 
     def _last_believed(self, sensor_ids: set[int]) -> dict[int, Anomaly]:

@@ -3,12 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from predictions.forecasting import BorrowedBehaviour, borrow_behaviour
+from django.db.models import OuterRef, Subquery
+
+from predictions.forecasting.request import BorrowedBehaviour, borrow_behaviour
 from predictions.models import Prediction
-from sensors.models import Sensor
+from sensors.models import Limit, Sensor
 
 # Who was not forecast within the last week tells little of how machines behave now.
 RECENT = timedelta(days=7)
+# Fitted to a sensor's own readings: what was itself borrowed tells nothing new.
+OWN_MODELS = ("prophet", "constant")
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Lender:
         """The typical behaviour of the other sensors of its kind; None when they are too few."""
         kind = Kind.of(sensor)
         if kind not in self.by_kind:
-            self.by_kind[kind] = _behaviour_by_sensor(kind, since=self.cutoff_at - RECENT)
+            self.by_kind[kind] = _behaviour_by_sensor(kind, cutoff_at=self.cutoff_at)
         others = [one for sensor_id, one in self.by_kind[kind].items() if sensor_id != sensor.pk]
         return borrow_behaviour(
             drifts_per_day=[one.drift_per_day for one in others],
@@ -58,19 +62,33 @@ class Lender:
         )
 
 
-def _behaviour_by_sensor(kind: Kind, *, since: datetime) -> dict[int, Behaviour]:
-    last = (
+def _behaviour_by_sensor(kind: Kind, *, cutoff_at: datetime) -> dict[int, Behaviour]:
+    """From the newest forecast of each limit; of a sensor with several, from the newest of these.
+
+    Each is found through the index of limit and time: explanations are large, and no other is read.
+    """
+    of_limit = (
         Prediction.objects.made()
         .filter(
+            limit=OuterRef("pk"),
+            made_at__gte=cutoff_at - RECENT,
+            made_at__lt=cutoff_at,
+            model_name__in=OWN_MODELS,
+        )
+        .order_by("-made_at", "-id")
+    )
+    newest = (
+        Limit.objects.filter(
             organization_id=kind.organization_id,
             sensor__quantity=kind.quantity,
             sensor__unit=kind.unit,
             sensor__equipment__equipment_class_id=kind.equipment_class_id,
-            made_at__gte=since,
-            explanation__has_keys=["slope_per_day", "noise_sd"],
-            # What was itself borrowed tells nothing new.
-            explanation__cold_start=False,
         )
+        .annotate(newest=Subquery(of_limit.values("pk")[:1]))
+        .values("newest")
+    )
+    last = (
+        Prediction.objects.filter(pk__in=newest)
         .order_by("sensor_id", "-made_at")
         .distinct("sensor_id")
         .values_list("sensor_id", "explanation__slope_per_day", "explanation__noise_sd")

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from django.db.models import Sum
 from numpy.typing import NDArray
 
 from sensors import storage
-from sensors.models import HourlyRollup, Quality
+from sensors.models import Quality
 
 # Recent readings count one by one, older ones by the hour: a year of a sensor is then read in no time.
 RAW = timedelta(days=2)
@@ -27,41 +26,62 @@ class Measured:
     values: NDArray[np.float64]
 
 
-def in_portions(since: Mapping[int, datetime], *, until: datetime) -> Iterator[dict[int, datetime]]:
-    """Divide sensors (id, and from when on) into parts whose recent readings are few enough to be read at once."""
-    recent = HourlyRollup.objects.filter(sensor__in=since, started_at__gte=_raw_from(until))
-    counts = dict(recent.order_by().values_list("sensor").annotate(Sum("count")))
-    portion: dict[int, datetime] = {}
+@dataclass(frozen=True)
+class Reach:
+    """What to read of a sensor: hours after `since`, and each reading from `raw_from` on, which is not before."""
+
+    since: datetime
+    raw_from: datetime
+
+
+def in_portions(since: Mapping[int, datetime], *, until: datetime) -> Iterator[dict[int, Reach]]:
+    """Divide sensors (id, and from when on) into parts whose recent readings are few enough to be read at once.
+
+    Of a sensor that has too many by itself only the newest count one by one.
+    """
+    if not since:
+        return
+    raw_from = {sensor_id: max(begin, _raw_from(until)) for sensor_id, begin in since.items()}
+    counted = storage.count_newest(_spans(since, raw_from, until), most=READINGS_AT_ONCE)
+    portion: dict[int, Reach] = {}
     readings = 0
     for sensor_id, begin in since.items():
-        count = counts.get(sensor_id, 0)
+        count, newest_from = counted[sensor_id]
         if portion and readings + count > READINGS_AT_ONCE:
             yield portion
             portion, readings = {}, 0
-        portion[sensor_id] = begin
+        has_all = count < READINGS_AT_ONCE or newest_from is None
+        portion[sensor_id] = Reach(begin, raw_from[sensor_id] if has_all else newest_from)
         readings += count
-    if portion:
-        yield portion
+    yield portion
 
 
-def read_histories(since: Mapping[int, datetime], *, until: datetime) -> dict[int, Measured]:
+def read_histories(portion: Mapping[int, Reach], *, until: datetime) -> dict[int, Measured]:
     """Readings of sensors, each in its own (since, until]: hourly means, then each reading of the last two days."""
-    raw_from = {sensor_id: max(begin, _raw_from(until)) for sensor_id, begin in since.items()}
+    since = {sensor_id: reach.since for sensor_id, reach in portion.items()}
+    raw_from = {sensor_id: reach.raw_from for sensor_id, reach in portion.items()}
     hours = storage.read_hours(
         [(sensor_id, _next_hour(begin), raw_from[sensor_id]) for sensor_id, begin in since.items()]
     )
-    # `after` leaves its own moment out, and so does the last rollup: a reading on the hour belongs to this part.
-    spans = [
-        (sensor_id, max(raw_from[sensor_id] - timedelta(microseconds=1), begin), until)
-        for sensor_id, begin in since.items()
-    ]
-    recent = storage.read_many(spans, most=None)
+    recent = storage.read_many(_spans(since, raw_from, until), most=None)
     return {
         sensor_id: _join(
             hours.get(sensor_id, storage.NO_ROWS), _usable(recent.get(sensor_id, storage.NO_ROWS))
         )
         for sensor_id in since
     }
+
+
+def _spans(
+    since: Mapping[int, datetime], raw_from: Mapping[int, datetime], until: datetime
+) -> list[tuple[int, datetime | None, datetime]]:
+    """Those of single readings. What begins leaves its own moment out, and so does the last rollup: a reading on the
+    hour belongs here.
+    """
+    return [
+        (sensor_id, max(raw_from[sensor_id] - timedelta(microseconds=1), begin), until)
+        for sensor_id, begin in since.items()
+    ]
 
 
 def _raw_from(until: datetime) -> datetime:

@@ -13,9 +13,9 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.db.models.fields.json import KeyTransform
 
-from predictions.forecasting import ForecastRequest
 from predictions.forecasting.champions import Champion
 from predictions.forecasting.recalibration import Recalibration, fit_recalibration
+from predictions.forecasting.request import ForecastRequest
 from predictions.models import Prediction, Trigger
 from predictions.services.resolution_sql import FAILED_VERDICTS, TOLD_AHEAD, resolved
 from sensors.models import Limit

@@ -8,18 +8,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
 
-from predictions.forecasting import (
-    HORIZON_DAYS,
-    Forecast,
-    ForecastError,
-    ForecastRequest,
-    LimitTarget,
-    SeriesResult,
-    forecast,
-)
 from predictions.forecasting.after_anomaly import AnomalyRisk
-from predictions.forecasting.request import Direction
-from predictions.forecasting.result import attempt
+from predictions.forecasting.fleet import forecast
+from predictions.forecasting.request import Direction, ForecastRequest, LimitTarget
+from predictions.forecasting.result import HORIZON_DAYS, Forecast, ForecastError, SeriesResult, attempt
 from predictions.models import Prediction, PredictionStatus
 from predictions.services.after_anomalies import Experience, enter_risk
 from predictions.services.borrowing import Lender

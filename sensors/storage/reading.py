@@ -54,6 +54,33 @@ def read_many(spans: Sequence[tuple[int, datetime | None, datetime]], *, most: i
     ).by_sensor()
 
 
+def count_newest(
+    spans: Sequence[tuple[int, datetime | None, datetime]], *, most: int
+) -> dict[int, tuple[int, datetime | None]]:
+    """How many readings each sensor has in its own (after, until], up to `most`, and when the first of the newest came.
+
+    They are counted where they are stored: rollups follow later.
+    """
+    sensor_ids, after, until = zip(*spans, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT span.sensor_id, counted.readings, counted.since
+            FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS span(sensor_id, after, until)
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS readings, min(ts) AS since
+                FROM (
+                    SELECT ts FROM sensors_reading
+                    WHERE sensor_id = span.sensor_id AND ts > coalesce(span.after, '-infinity') AND ts <= span.until
+                    ORDER BY ts DESC LIMIT %s
+                ) newest
+            ) counted
+            """,
+            [number_array(sensor_ids), list(after), list(until), most],
+        )
+        return {sensor_id: (readings, since) for sensor_id, readings, since in cursor.fetchall()}
+
+
 def read_hours(spans: Sequence[tuple[int, datetime, datetime]]) -> dict[int, Rows]:
     """Hourly means of many sensors, of the hours that begin in each one's own [first, before), by sensor.
 

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from equipment.models import Failure, FailureMode, Verdict
 from equipment.services import record_failure
@@ -16,6 +17,7 @@ from predictions.agents import make_predictions, score_predictions
 from predictions.models import Outcome, Prediction, PredictionOutcome
 from predictions.services.accuracy import Selection, read_accuracy
 from predictions.services.closing import close_past_horizons
+from predictions.services.making import forecast_pending
 from predictions.services.requesting import request_prediction
 from predictions.services.scoring import missed_failures
 from sensors.agents import detect_anomalies
@@ -297,3 +299,19 @@ def test_a_person_who_finds_it_credible_asks_for_it_too(plant, manager):
     anomaly = make_anomaly(plant, status="needs_a_look", confidence=0.5)
     settle_anomaly(anomaly=anomaly, is_credible=True, user=manager)
     assert Prediction.objects.get().anomaly == anomaly
+
+
+def test_anomalies_of_many_predictions_are_read_by_as_many_statements_as_that_of_one(organization, plant):
+    others = [make_plant(organization, name=f"pump-{number}") for number in range(2)]
+    for one in (plant, *others):
+        request_prediction(anomaly=make_anomaly(one))
+    waiting = [prediction.pk for prediction in Prediction.objects.order_by("id")]
+    forecast_pending(list(Prediction.objects.all()))  # reads what the day has taught
+    counts = []
+    for pks in (waiting[1:2], waiting[1:], waiting):
+        predictions = list(Prediction.objects.filter(pk__in=pks).order_by("id"))
+        with CaptureQueriesContext(connection) as queries:
+            answers = forecast_pending(predictions)
+        counts.append(len(queries))
+        assert all(answer.risk is not None for answer in answers)
+    assert counts[0] == counts[1] == counts[2]

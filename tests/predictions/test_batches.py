@@ -15,7 +15,7 @@ from predictions.services.making import forecast_pending
 from predictions.services.requesting import request_due_predictions, request_prediction_by_person
 from predictions.signals import predictions_made
 from sensors.agents import detect_anomalies
-from sensors.models import Limit
+from sensors.models import HourlyRollup, Limit
 from smartmaint import clock
 from smartmaint.work import Tally
 from tests.plants import make_plant, post
@@ -150,7 +150,8 @@ def test_one_that_cannot_be_written_stops_no_other(fleet):
 def test_histories_are_read_in_portions_whatever_their_number_of_readings(fleet, monkeypatch):
     until = clock.now()
     since = {one.sensor.pk: until - timedelta(days=9) for one in fleet}
-    whole = read_histories(since, until=until)
+    [everything] = in_portions(since, until=until)
+    whole = read_histories(everything, until=until)
     monkeypatch.setattr("predictions.services.histories.READINGS_AT_ONCE", 100)
     portions = list(in_portions(since, until=until))
     assert [len(portion) for portion in portions] == [2, 2]
@@ -159,3 +160,29 @@ def test_histories_are_read_in_portions_whatever_their_number_of_readings(fleet,
     }
     for sensor_id, measured in whole.items():
         assert measured.values.tolist() == parts[sensor_id].values.tolist()
+
+
+def test_readings_are_counted_before_any_rollup_knows_of_them(fleet, monkeypatch):
+    HourlyRollup.objects.all().delete()
+    until = clock.now()
+    since = {one.sensor.pk: until - timedelta(days=9) for one in fleet}
+    monkeypatch.setattr("predictions.services.histories.READINGS_AT_ONCE", 100)
+    assert [len(portion) for portion in in_portions(since, until=until)] == [2, 2]
+
+
+def test_of_a_sensor_with_too_many_readings_only_the_newest_count_one_by_one(fleet, monkeypatch):
+    until = clock.now()
+    sensor = fleet[0].sensor
+    since = {sensor.pk: until - timedelta(days=9)}
+    [everything] = in_portions(since, until=until)
+    whole = read_histories(everything, until=until)[sensor.pk]
+    monkeypatch.setattr("predictions.services.histories.READINGS_AT_ONCE", 20)
+    [newest] = in_portions(since, until=until)
+    assert until - 20 * HOUR < newest[sensor.pk].raw_from <= until - 19 * HOUR
+    # What is older is read by the hour, and one reading an hour is its own mean.
+    part = read_histories(newest, until=until)[sensor.pk]
+    assert set(whole.values.tolist()) == set(part.values.tolist())
+
+
+def test_no_sensor_is_no_portion(db):
+    assert list(in_portions({}, until=clock.now())) == []

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from predictions.agents import make_predictions
 from predictions.models import Prediction, PredictionStatus
+from predictions.services.borrowing import Lender
 from predictions.services.requesting import request_prediction_by_person
 from sensors.agents import detect_anomalies
 from smartmaint import clock
@@ -18,13 +19,19 @@ pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 
 
-def foretell_others(plant, *, age):
-    """Three more pumps, forecast so long ago."""
-    for number in range(3):
+def make_others(plant):
+    """Three more pumps of its kind."""
+    return [make_plant(plant.organization, name=f"pump-{number}") for number in range(3)]
+
+
+def foretell_of(others, *, age, drift=0.05, model_name="prophet"):
+    """A prediction of each that was made so long ago."""
+    for other in others:
         foretell(
-            make_plant(plant.organization, name=f"pump-{number}"),
+            other,
             made_at=clock.now() - age,
-            explanation={"slope_per_day": 0.05, "noise_sd": 0.02, "cold_start": False},
+            model_name=model_name,
+            explanation={"slope_per_day": drift, "noise_sd": 0.02},
         )
 
 
@@ -50,7 +57,7 @@ def make_and_count():
     ],
 )
 def test_a_young_sensor_borrows_from_what_was_made_within_a_week(plant, age, status, model):
-    foretell_others(plant, age=age)
+    foretell_of(make_others(plant), age=age)
     forecast_after(plant.sensor, hours=24)
     prediction = Prediction.objects.get(sensor=plant.sensor)
     assert (prediction.status, prediction.model_name) == (status, model)
@@ -59,7 +66,7 @@ def test_a_young_sensor_borrows_from_what_was_made_within_a_week(plant, age, sta
 
 
 def test_a_sensor_with_a_history_of_its_own_asks_for_nobody_elses(plant):
-    foretell_others(plant, age=HOUR)
+    foretell_of(make_others(plant), age=HOUR)
     assert forecast_after(plant.sensor, hours=24 * 5) == 0
     assert Prediction.objects.get(sensor=plant.sensor).model_name == "prophet"
 
@@ -67,10 +74,45 @@ def test_a_sensor_with_a_history_of_its_own_asks_for_nobody_elses(plant):
 def test_young_sensors_of_one_kind_share_one_look_at_the_ledger(plant):
     second = make_sensor(plant.machine, "pump-7/vibration-2")
     make_limit(second, value=7.1, failure_mode=plant.failure_mode)
-    foretell_others(plant, age=HOUR)
+    foretell_of(make_others(plant), age=HOUR)
     for sensor in (plant.sensor, second):
         post(sensor, [2.0] * 24, interval=HOUR, historical=True)
         request_prediction_by_person(sensor=sensor)
     detect_anomalies()
     assert make_and_count() == 1
     assert Prediction.objects.filter(model_name="borrowed_drift").count() == 2
+
+
+def drift_lent(plant, *, at):
+    """The drift of the others of its kind, as it was known at a moment."""
+    borrowed = Lender(at).lend_to(plant.sensor)
+    return None if borrowed is None else borrowed.drift_per_day
+
+
+def test_what_was_foretold_later_is_not_lent(plant):
+    """A forecast that is made again borrows what it borrowed at first."""
+    others = make_others(plant)
+    now = clock.now()
+    with clock.frozen(now):
+        for age, drift in ((2 * HOUR, 0.05), (HOUR, 0.06), (timedelta(), 0.9), (-HOUR, 0.9)):
+            foretell_of(others, age=age, drift=drift)
+    assert drift_lent(plant, at=now) == pytest.approx(0.06)
+    assert drift_lent(plant, at=now - HOUR) == pytest.approx(0.05)
+    assert drift_lent(plant, at=now - 2 * HOUR) is None
+
+
+@pytest.mark.parametrize("model_name", ["borrowed_drift", "observed"])
+def test_what_was_borrowed_or_only_observed_is_not_lent(plant, model_name):
+    others = make_others(plant)
+    foretell_of(others, age=2 * HOUR, drift=0.05)
+    foretell_of(others, age=HOUR, drift=0.9, model_name=model_name)
+    assert drift_lent(plant, at=clock.now()) == pytest.approx(0.05)
+
+
+def test_of_a_sensor_with_two_limits_the_newest_forecast_is_lent(plant):
+    others = make_others(plant)
+    foretell_of(others, age=2 * HOUR, drift=0.05)
+    for other in others:
+        other.limit = make_limit(other.sensor, value=9, failure_mode=plant.failure_mode, level="HH")
+    foretell_of(others, age=HOUR, drift=0.07)
+    assert drift_lent(plant, at=clock.now()) == pytest.approx(0.07)

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from maintenance.machines import newest_predictions
 from predictions.agents import make_predictions
 from predictions.models import Prediction, PredictionStatus
-from predictions.services.histories import read_histories
+from predictions.services.histories import in_portions, read_histories
 from predictions.services.making import enter_predictions, forecast_pending
 from predictions.services.requesting import request_prediction_by_person
 from sensors.agents import detect_anomalies
@@ -136,7 +136,8 @@ def test_a_sensor_that_reports_by_the_hour_loses_no_reading_between_rollups_and_
         plant.sensor, [1.0] * 72, last_at=now.replace(minute=0), interval=timedelta(hours=1), historical=True
     )
     detect_anomalies()
-    measured = read_histories({plant.sensor.pk: now - timedelta(days=9)}, until=now)[plant.sensor.pk]
+    [portion] = in_portions({plant.sensor.pk: now - timedelta(days=9)}, until=now)
+    measured = read_histories(portion, until=now)[plant.sensor.pk]
     ts_us = measured.ts_us.tolist()
     assert (ts_us, len(set(ts_us)), len(measured.values)) == (sorted(ts_us), 72, 72)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from predictions.forecasting.bands import deviations
 from predictions.forecasting.buckets import DAY_S, SECOND_US
 from predictions.forecasting.guards import Season
 from predictions.forecasting.latent import SeasonalCurve, TrendSeason
@@ -58,17 +57,6 @@ class FleetFit:
             bent = np.flatnonzero(delta)
             course[bent] += delta[bent, None] * np.maximum(time[bent] - change_time[bent, None], 0.0)
         return course + self.beta @ season_waves(index, self.bucket_s, self.seasons).T
-
-    def quantiles(self, index: NDArray[np.float64] | NDArray[np.intp], shares: tuple[float, ...]) -> Floats:
-        """Quantiles (k, s, h) of what a sensor would read at the indices (h,): noise and slope changes to come.
-
-        They are those of the distribution that Prophet draws its intervals from, computed instead of drawn.
-        """
-        ahead = (index - self.last[:, None]) / (self.last - self.first)[:, None]
-        size = np.abs(self.delta).sum(axis=1) / np.maximum(self.changes, 1)
-        return self.latent(index) + deviations(
-            time=ahead, rate=self.changes.astype(np.float64), size=size, noise=self.sigma, shares=shares
-        )
 
     def trend_season(self, series: int, *, grid_start_us: int, low: float, scale: float) -> TrendSeason:
         """One series as a model in its natural unit: `low` and `scale` are those that brought it to 0..1.

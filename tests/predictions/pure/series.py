@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from predictions.forecasting import ForecastRequest, LimitTarget
 from predictions.forecasting.buckets import DAY_US, HOUR_S, SECOND_US
+from predictions.forecasting.request import ForecastRequest, LimitTarget
 
 NOW_US = 20_000 * DAY_US
 HOUR_US = HOUR_S * SECOND_US

@@ -11,6 +11,7 @@ from predictions.forecasting.buckets import (
     SECOND_US,
     bucket_medians,
     choose_bucket_s,
+    usual_lag_us,
 )
 from tests.predictions.pure.series import times
 
@@ -19,15 +20,13 @@ from tests.predictions.pure.series import times
     ("days", "step_s", "hours"),
     [
         (0.5, 60, 1),
-        (62, 300, 1),
-        (90, 300, 2),
-        (180, 300, 3),
-        (365, 300, 6),
+        (365, 300, 1),
+        (365, 2 * HOUR_S, 2),
         (30, 5 * HOUR_S, 6),
         (300, DAY_S, 24),
     ],
 )
-def test_the_bucket_fits_the_span_and_the_interval(days: float, step_s: int, hours: int) -> None:
+def test_the_bucket_fits_the_interval_and_not_the_span(days: float, step_s: int, hours: int) -> None:
     assert choose_bucket_s(ts_us=times(days=days, step_s=step_s)) == hours * HOUR_S
 
 
@@ -41,6 +40,27 @@ def test_the_expected_interval_outweighs_the_readings() -> None:
 
 def test_no_reading_still_has_a_bucket() -> None:
     assert choose_bucket_s(ts_us=np.array([], dtype=np.int64)) == HOUR_S
+
+
+@pytest.mark.parametrize(
+    ("days", "step_s", "bucket_s", "lag_s"),
+    [
+        (10, HOUR_S, HOUR_S, 0),
+        (10, 60, HOUR_S, 1_770),
+        (10, HOUR_S, 6 * HOUR_S, 2.5 * HOUR_S),
+        (300, DAY_S, DAY_S, 0),
+        (0.01, HOUR_S, HOUR_S, 0),
+    ],
+)
+def test_a_bucket_stands_for_the_middle_of_its_readings(
+    days: float, step_s: int, bucket_s: int, lag_s: float
+) -> None:
+    assert usual_lag_us(ts_us=times(days=days, step_s=step_s), bucket_s=bucket_s) == lag_s * SECOND_US
+
+
+def test_readings_at_a_quarter_to_stand_there_whatever_is_known_of_older_hours() -> None:
+    older, newest = times(days=40)[:-48], times(days=2)[1:] + 45 * 60 * SECOND_US
+    assert usual_lag_us(ts_us=np.concatenate((older, newest)), bucket_s=HOUR_S) == 2_700 * SECOND_US
 
 
 @given(

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from predictions.forecasting.bands import deviations
 from predictions.forecasting.buckets import DAY_S, HOUR_S
 from predictions.forecasting.guards import SEASONS, Season
 from predictions.forecasting.latent import sample_bends
@@ -164,17 +165,23 @@ def test_the_phase_of_a_season_is_turned_to_the_epoch() -> None:
 
 @pytest.mark.parametrize(("size", "noise_sd"), [(0.05, 0.3), (1.0, 0.1), (1.0, 0.002)])
 def test_quantiles_are_those_that_drawing_approaches(size: float, noise_sd: float) -> None:
-    fit = hourly(wave())
-    fit.delta[0], fit.sigma[0] = size, noise_sd
     index = np.array([479, 482, 500, 560, 648, 900])
     shares = (0.05, 0.1, 0.5, 0.9)
+    times = (index - 479) / 479
     drawn = sample_bends(
-        days=(index - 479) / 479,
+        days=times,
         changes_per_day=25,
         change_scale=size,
         paths=100_000,
         rng=np.random.default_rng(1),
     )
     drawn += np.random.default_rng(2).normal(0, noise_sd, drawn.shape)
-    off = fit.quantiles(index, shares)[:, 0] - fit.latent(index) - np.quantile(drawn, shares, axis=0)
+    found = deviations(
+        time=times[None],
+        rate=np.array([25.0]),
+        size=np.array([size]),
+        noise=np.array([noise_sd]),
+        shares=shares,
+    )
+    off = found[:, 0] - np.quantile(drawn, shares, axis=0)
     assert np.abs(off / drawn.std(axis=0)).max() < 0.04

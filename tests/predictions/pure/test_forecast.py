@@ -4,8 +4,10 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from predictions.forecasting import BorrowedBehaviour, Forecast, ForecastError, ForecastRequest, forecast
 from predictions.forecasting.buckets import DAY_S, DAY_US
+from predictions.forecasting.fleet import forecast
+from predictions.forecasting.request import BorrowedBehaviour, ForecastRequest
+from predictions.forecasting.result import Forecast, ForecastError
 from tests.predictions.pure.series import HOUR_US, NOW_US, ask, days_before_now, high, low, noise, times
 
 HOURLY = times(days=40)

@@ -68,7 +68,8 @@ def test_two_days_are_too_short_to_tell_a_trend_from_a_daily_cycle() -> None:
         (2, HOUR_S, ()),
         (4, HOUR_S, (Season("daily", DAY_S, 4),)),
         (22, HOUR_S, (Season("daily", DAY_S, 4), Season("weekly", 7 * DAY_S, 3))),
-        (300, HOUR_S, (Season("daily", DAY_S, 1), Season("weekly", 7 * DAY_S, 3))),
+        (300, HOUR_S, (Season("daily", DAY_S, 4), Season("weekly", 7 * DAY_S, 3))),
+        (300, 6 * HOUR_S, (Season("daily", DAY_S, 1), Season("weekly", 7 * DAY_S, 3))),
         (60, DAY_S, (Season("weekly", 7 * DAY_S, 3),)),
         (20, DAY_S, (Season("weekly", 7 * DAY_S, 3),)),
         (19, DAY_S, ()),
@@ -90,4 +91,6 @@ def test_a_machine_that_is_off_at_night_shows_no_daily_cycle() -> None:
 def test_a_constant_series_is_told_from_a_barely_moving_one() -> None:
     history = history_of(times(days=5))
     assert is_constant(replace(history, values=np.full(121, 101_325.0)))
+    assert is_constant(replace(history, values=np.zeros(121)))
+    assert not is_constant(replace(history, values=np.linspace(2e-12, 3e-12, 121)))
     assert not is_constant(replace(history, values=np.linspace(101_325.0, 101_325.1, 121)))

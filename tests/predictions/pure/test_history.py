@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predictions.forecasting import BorrowedBehaviour, ForecastRequest, LimitTarget, borrow_behaviour
 from predictions.forecasting.buckets import DAY_US
 from predictions.forecasting.history import read_history
+from predictions.forecasting.request import BorrowedBehaviour, ForecastRequest, LimitTarget, borrow_behaviour
 from tests.predictions.pure.series import HOUR_US, NOW_US, ask, high, low, times
 
 

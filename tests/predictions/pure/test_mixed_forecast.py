@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from predictions.forecasting import Forecast, ForecastRequest, forecast
 from predictions.forecasting.buckets import DAY_US
 from predictions.forecasting.champions import Champion
+from predictions.forecasting.fleet import forecast
 from predictions.forecasting.recalibration import Recalibration
+from predictions.forecasting.request import ForecastRequest
+from predictions.forecasting.result import Forecast
 from tests.predictions.pure.series import HOUR_US, NOW_US, ask, days_before_now, high, low, noise, times
 
 HOURLY = times(days=42)
@@ -112,18 +114,38 @@ def test_bands_never_cross_and_the_median_does_not_jump_after_two_weeks() -> Non
         assert around.max() <= 3 * after.max() + 1.0
 
 
-def test_an_interval_holds_what_came_next_as_often_as_it_says() -> None:
+@pytest.mark.parametrize("noise_sd", [1.0, 0.3])
+@pytest.mark.parametrize("days", [42, 90, 150, 300])
+def test_an_interval_holds_what_came_next_as_often_as_it_says(days: int, noise_sd: float) -> None:
+    """At other hours of the day each time; with little noise an hour's error of phase would show."""
     rng = np.random.default_rng(7)
-    hours = np.arange(42 * 24 + 49)
     asked, came = [], []
-    for key in range(40):
-        slow = np.convolve(rng.normal(0, 1, len(hours)), np.exp(-np.arange(60) / 12))[: len(hours)]
-        values = 50 + 5 * np.sin(2 * np.pi * hours / 24) + slow + rng.normal(0, 1, len(hours))
-        asked.append(ask(HOURLY, values[: len(HOURLY)], high(500), key=str(key)))
-        came.append(values[len(HOURLY) + 2 :: 3][:16])
-    bands = np.array([bands_of(made)[:, 1:17] for [made] in forecast(asked)])
+    for key in range(12):
+        now_us = NOW_US + 2 * key * HOUR_US
+        ts_us = times(days=days) + 2 * key * HOUR_US
+        all_us = np.concatenate((ts_us, now_us + np.arange(1, 49) * HOUR_US))
+        slow = np.convolve(rng.normal(0, noise_sd, len(all_us)), np.exp(-np.arange(60) / 12))[: len(all_us)]
+        values = 50 + 5 * np.sin(2 * np.pi * all_us / DAY_US) + slow + rng.normal(0, noise_sd, len(all_us))
+        asked.append(ask(ts_us, values[: len(ts_us)], high(500), key=str(key), now_us=now_us))
+        came.append(values[len(ts_us) + 2 :: 3])
+    made = [one for [one] in forecast(asked)]
+    bands = np.array([bands_of(one)[:, 1:17] for one in made])
     inside = (bands[:, 1] <= came) & (came <= bands[:, 3])
     assert 0.72 <= np.mean(inside) <= 0.92
+    assert [one.explanation["excursion"] for one in made] == [False] * 12
+
+
+@pytest.mark.parametrize("minute", [0, 20, 50])
+@pytest.mark.parametrize("days", [42, 90, 150, 300])
+def test_a_daily_cycle_is_foretold_for_the_moment_and_not_for_its_hour(days: int, minute: int) -> None:
+    now_us = NOW_US + minute * HOUR_US // 60
+    ts_us = times(days=days, step_s=600) + minute * HOUR_US // 60
+    values = 50 + 5 * np.sin(2 * np.pi * ts_us / DAY_US) + noise(len(ts_us), sd=0.3)
+    made = only(ask(ts_us, values, high(90), now_us=now_us))
+    cycle = 50 + 5 * np.sin(2 * np.pi * np.array(made.path_ts_us[1:17]) / DAY_US)
+    # Half an hour's error of phase is 0.4 on average; what a straight line between two steps cuts off is 0.15.
+    assert np.abs(bands_of(made)[2, 1:17] - cycle).mean() < 0.2
+    assert made.explanation["excursion"] is False
 
 
 def test_the_champion_stays_without_evidence_and_loses_its_place_on_it() -> None:

@@ -5,14 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from predictions.forecasting.buckets import DAY_US, HOUR_S
+from predictions.forecasting.failure_curve import INSTANTS_D, shares_crossed
 from predictions.forecasting.futures import Futures, draw_futures
 from predictions.forecasting.latent import LatentModel
-from predictions.forecasting.passage import first_passage
+from predictions.forecasting.passage import NEVER_US, first_passage
 from predictions.forecasting.request import LimitTarget
 from tests.predictions.pure.models import DRIFT, trend_season
 from tests.predictions.pure.series import HOUR_US, NOW_US, high, low
-
-TS_US = np.arange(11, dtype=np.int64) * DAY_US
 
 
 def by_days(paths: np.ndarray) -> Futures:
@@ -20,19 +19,17 @@ def by_days(paths: np.ndarray) -> Futures:
     return Futures(0, DAY_US, np.zeros(11), np.arange(11), paths, np.array([], dtype=np.int64), {})
 
 
+def shares_by(crossed_us: np.ndarray, now_us: int, *days: int) -> dict[int, float]:
+    """By so many days, as the curve of failure has them."""
+    shares = shares_crossed(crossed_us, now_us=now_us)
+    return {one: float(shares[INSTANTS_D.searchsorted(one)]) for one in days}
+
+
 def test_the_first_instant_at_the_limit_counts_and_is_not_undone() -> None:
     latent = np.array([[0, 1, 5, 1, 0, 0, 0, 0, 0, 0, 0.0], np.zeros(11), np.arange(11.0)])
-    passage = first_passage(futures=by_days(latent), limit=high(5))
-    assert passage.probabilities(now_us=0, days_ahead=(1, 2, 4, 5, 10)) == {
-        1: 0,
-        2: 1 / 3,
-        4: 1 / 3,
-        5: 2 / 3,
-        10: 2 / 3,
-    }
-    assert passage.quantile(0.1) == 2 * DAY_US
-    assert passage.quantile(0.5) == 5 * DAY_US
-    assert passage.quantile(0.9) is None
+    crossed_us = first_passage(futures=by_days(latent), limit=high(5))
+    assert crossed_us.tolist() == [2 * DAY_US, NEVER_US, 5 * DAY_US]
+    assert shares_by(crossed_us, 0, 1, 2, 4, 5, 10) == {1: 0, 2: 1 / 3, 4: 1 / 3, 5: 2 / 3, 10: 2 / 3}
 
 
 @given(
@@ -41,12 +38,12 @@ def test_the_first_instant_at_the_limit_counts_and_is_not_undone() -> None:
 )
 def test_probabilities_grow_with_time_and_mirror_with_direction(latent: np.ndarray, value: float) -> None:
     upward = first_passage(futures=by_days(latent), limit=high(value))
-    shares = [upward.probability_by(int(instant)) for instant in TS_US]
+    shares = list(shares_by(upward, 0, *range(11)).values())
     assert shares == sorted(shares)
     running = np.maximum.accumulate(latent, axis=1) >= value
     np.testing.assert_allclose(shares, running.mean(axis=0))
     downward = first_passage(futures=by_days(-latent), limit=low(-value))
-    assert downward.crossed_us.tolist() == upward.crossed_us.tolist()
+    assert downward.tolist() == upward.tolist()
 
 
 @settings(deadline=None)
@@ -63,11 +60,9 @@ def test_looking_at_days_first_finds_the_hour_that_looking_at_all_hours_finds(
     futures = Futures(NOW_US, HOUR_US, course, knots, deviations, np.array([], dtype=np.int64), {})
     moved = np.stack([np.interp(np.arange(73), knots, path) for path in deviations])
     crossed = moved >= value - course
-    expected = np.where(
-        crossed.any(axis=1), NOW_US + crossed.argmax(axis=1) * HOUR_US, np.iinfo(np.int64).max
-    )
+    expected = np.where(crossed.any(axis=1), NOW_US + crossed.argmax(axis=1) * HOUR_US, NEVER_US)
     found = first_passage(futures=futures, limit=high(value))
-    np.testing.assert_array_equal(found.crossed_us, expected)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +84,13 @@ def test_days_with_their_daily_cycle_tell_what_paths_by_the_hour_tell(
         for days in (1, 7, 14, 30, 90)
     }
     drawn = [
-        first_passage(
-            futures=draw_futures(model=model, now_us=NOW_US, bucket_s=HOUR_S, seed=seed), limit=limit
-        ).probabilities(now_us=NOW_US, days_ahead=tuple(shares))
+        shares_by(
+            first_passage(
+                futures=draw_futures(model=model, now_us=NOW_US, bucket_s=HOUR_S, seed=seed), limit=limit
+            ),
+            NOW_US,
+            *shares,
+        )
         for seed in range(40)
     ]
     for days, share in shares.items():
