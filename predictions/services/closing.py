@@ -7,7 +7,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
@@ -22,18 +22,21 @@ HORIZON = timedelta(days=HORIZON_DAYS)
 # What one statement closes at most: of ten thousand sensors an hour's predictions are ten thousand rows.
 STEP = timedelta(hours=1)
 
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+
 # By the index of limits and moments, so that a step reads what it closes and none of the ledger beside it.
-_OLDEST = """
+_NEXT = """
     SELECT min(made_at) FROM (
         SELECT first.made_at FROM sensors_limit limits
         CROSS JOIN LATERAL (
             SELECT made_at FROM predictions_prediction
-            WHERE limit_id = limits.id AND made_at IS NOT NULL ORDER BY made_at LIMIT 1
+            WHERE limit_id = limits.id AND made_at > %(after)s AND made_at <= %(until)s ORDER BY made_at LIMIT 1
         ) first
         WHERE limits.organization_id = %(organization)s
         UNION ALL
         SELECT made_at FROM predictions_prediction
         WHERE limit_id IS NULL AND organization_id = %(organization)s
+          AND made_at > %(after)s AND made_at <= %(until)s
     ) first_of_each
 """
 _OF_LIMIT = """
@@ -79,41 +82,22 @@ def close_past_horizons(organization: Organization | None = None, *, budget_seco
 
 @transaction.atomic
 def _close_step(organization: Organization, until: datetime) -> tuple[datetime, int]:
-    """Close the next hour's; returns until when all that was made is closed, and how many were marked."""
-    place = _lock_place(organization)
-    if place is None or place.made_until >= until:
-        return until, 0
-    step_ends_at = min(place.made_until + STEP, until)
-    drop_spare_predictions(organization, after=place.made_until, until=step_ends_at)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _CLOSE,
-            {
-                "organization": organization.pk,
-                "after": place.made_until,
-                "until": step_ends_at,
-                "due_at": queue_now(),
-            },
-        )
-        closed = cursor.rowcount
-    place.made_until = step_ends_at
-    place.save(update_fields=["made_until"])
-    return step_ends_at, closed
-
-
-def _lock_place(organization: Organization) -> ClosedHorizons | None:
-    """Where closing is, locked; at first just before the oldest prediction. None where nothing was foretold yet."""
-    mine = ClosedHorizons.objects.for_organization(organization).select_for_update(no_key=True, of=("self",))
-    place = mine.first()
-    if place is not None:
-        return place
-    with connection.cursor() as cursor:
-        cursor.execute(_OLDEST, {"organization": organization.pk})
-        (oldest_at,) = cursor.fetchone()
-    if oldest_at is None:
-        return None
-    ClosedHorizons.objects.bulk_create(
-        [ClosedHorizons(organization=organization, made_until=oldest_at - timedelta(microseconds=1))],
-        ignore_conflicts=True,
+    """Close the next hour in which anything was made; returns until when all is closed, and how many were marked."""
+    place, _ = ClosedHorizons.objects.select_for_update(no_key=True).get_or_create(
+        organization=organization, defaults={"made_until": BEFORE_ALL}
     )
-    return mine.get()
+    if place.made_until >= until:
+        return until, 0
+    step = {"organization": organization.pk, "after": place.made_until, "until": until}
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, step)
+        (next_at,) = cursor.fetchone()
+        closed = 0
+        place.made_until = until
+        if next_at is not None:
+            place.made_until = min(next_at + STEP - timedelta(microseconds=1), until)
+            drop_spare_predictions(organization, after=step["after"], until=place.made_until)
+            cursor.execute(_CLOSE, step | {"until": place.made_until, "due_at": queue_now()})
+            closed = cursor.rowcount
+    place.save(update_fields=["made_until"])
+    return place.made_until, closed
