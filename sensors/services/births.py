@@ -82,7 +82,10 @@ def keep_births(
 
 def births_of_silent_nodes(*, before: datetime) -> QuerySet[SparkplugBirth]:
     """What nodes told that said nothing since then, and their devices; those of a node that speaks stay."""
-    group, name = (Func(F("speaker"), Value("/"), Value(part), function="split_part") for part in (1, 2))
+    group, name = (
+        Func(F("speaker"), Value("/"), Value(part), function="split_part", output_field=CharField())
+        for part in (1, 2)
+    )
     node = Concat(group, Value("/"), name, output_field=CharField())
     that_speaks = SparkplugBirth.objects.filter(
         organization=OuterRef("organization"),
