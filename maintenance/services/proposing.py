@@ -84,7 +84,14 @@ def _low_risk(policy: MaintenancePolicy, prediction: Prediction) -> str:
     """Why the risk needs no task; empty when it may."""
     days, threshold = policy.propose_within_days, threshold_of(policy, prediction)
     risk = prediction.probability_within(days)
-    return f"{risk:.0%} within {days} days is below {threshold:.0%}." if risk < threshold else ""
+    if risk >= threshold:
+        return ""
+    words = f"{risk:.0%} within {days} days is below {threshold:.0%}"
+    if prediction.risk_after_anomaly is not None and threshold > policy.inspect_from_probability:
+        of_anomaly = prediction.risk_after_anomaly["probabilities"][str(days)]
+        inspection = f"{policy.inspect_from_probability:.0%} of an inspection"
+        words += f", and {of_anomaly:.1%} after such anomalies below the {inspection}"
+    return f"{words}."
 
 
 def threshold_of(policy: MaintenancePolicy, prediction: Prediction) -> float:

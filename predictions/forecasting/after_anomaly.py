@@ -20,12 +20,12 @@ PRIOR_LEAD_DAYS = 3.0
 # By the pattern of the anomaly, or its kind where it has none, and whether the machine's controller reported an error
 # around it: reported, not reported though it reports errors, and where it is not known to report any.
 PRIOR_SHARES = {
-    "limit": {True: 0.2, False: 0.05, None: 0.1},
+    "limit": {True: 0.25, False: 0.05, None: 0.1},
     "shift": {True: 0.6, False: 0.1, None: 0.3},
     "drift": {True: 0.6, False: 0.15, None: 0.3},
     "noise": {True: 0.4, False: 0.05, None: 0.15},
-    "course": {True: 0.2, False: 0.05, None: 0.1},
-    "spike": {True: 0.2, False: 0.02, None: 0.05},
+    "course": {True: 0.25, False: 0.05, None: 0.1},
+    "spike": {True: 0.15, False: 0.02, None: 0.05},
     "stuck": {True: 0.05, False: 0.02, None: 0.02},
     "rate": {True: 0.05, False: 0.02, None: 0.02},
     # Of before patterns were told.

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -88,7 +89,8 @@ def _close_step(organization: Organization, until: datetime) -> tuple[datetime, 
     )
     if place.made_until >= until:
         return until, 0
-    step = {"organization": organization.pk, "after": place.made_until, "until": until}
+    after = place.made_until
+    step: dict[str, Any] = {"organization": organization.pk, "after": after, "until": until}
     with connection.cursor() as cursor:
         cursor.execute(_NEXT, step)
         (next_at,) = cursor.fetchone()
@@ -96,8 +98,8 @@ def _close_step(organization: Organization, until: datetime) -> tuple[datetime, 
         place.made_until = until
         if next_at is not None:
             place.made_until = min(next_at + STEP - timedelta(microseconds=1), until)
-            drop_spare_predictions(organization, after=step["after"], until=place.made_until)
-            cursor.execute(_CLOSE, step | {"until": place.made_until, "due_at": queue_now()})
+            drop_spare_predictions(organization, after=after, until=place.made_until)
+            cursor.execute(_CLOSE, {**step, "until": place.made_until, "due_at": queue_now()})
             closed = cursor.rowcount
     place.save(update_fields=["made_until"])
     return place.made_until, closed

@@ -57,7 +57,7 @@ class Slowly(msgspec.Struct):
 
 class Run(msgspec.Struct):
     """Readings in a row that are out, and the value `before`; of the furthest: when, its value, what was expected,
-    its distance, and how rare it was.
+    its distance, and how rare it was. `is_outside`: the first was beyond the range seen until then.
     """
 
     started_us: int
@@ -69,6 +69,7 @@ class Run(msgspec.Struct):
     size: float = 0.0
     rarity: float = 0.0
     is_wild: bool = False
+    is_outside: bool = False
 
 
 class Told(msgspec.Struct):

@@ -102,7 +102,11 @@ def _count_run(following: Following, reading: Reading, settings: ProfileSettings
     if run is None or run.size * reading.lone_size < 0:
         rarity = 0.0 if run is None else run.rarity
         run = following.run = Run(
-            rarity=rarity, started_us=reading.ts_us, before=reading.before, is_wild=reading.is_wild
+            rarity=rarity,
+            started_us=reading.ts_us,
+            before=reading.before,
+            is_wild=reading.is_wild,
+            is_outside=not reading.is_inside,
         )
     run.readings += 1
     run.rarity = max(run.rarity, reading.rarity)
@@ -118,7 +122,10 @@ def _open(following: Following, reading: Reading, settings: ProfileSettings) -> 
         return
     away = reading.median if is_out else reading.value - reading.expected
     started_us = following.run.started_us if is_out and following.run is not None else reading.ts_us
-    pattern: Pattern = "stuck" if not is_out else "course" if reading.is_inside else "shift"
+    # Its own first readings may have widened the range since.
+    began_outside = following.run is not None and following.run.size * away > 0 and following.run.is_outside
+    is_course = reading.is_inside and not began_outside
+    pattern: Pattern = "stuck" if not is_out else "course" if is_course else "shift"
     direction: Direction = "low" if away < 0 else "high"
     if following.excursion is None:
         following.excursion = _begin(started_us, reading.ts_us, direction, pattern)

@@ -66,12 +66,16 @@ class Narrator:
         seen = "is silent" if row["kind"] == "no_data" else "is unlike its own past"
         if row["kind"] == "limit":
             side = "above" if row["direction"] == "high" else "below"
-            limit = f"{row['expected_value']:g} {self.units[row['sensor']]}"
+            limit = f"{row['expected_value']:g} {self._unit(row)}".rstrip()
             seen = f"is {side} its {_LEVELS[row['level']]} limit of {limit}"
         judged = row["status"].replace("_", " ")
         if row["confidence"] is not None:
             judged += f", confidence {row['confidence']:.0%}"
         return f"anomaly {row['id']}: {row['sensor']} {seen} ({judged})"
+
+    def _unit(self, row: Row) -> str:
+        """Empty for a sensor that people added to the demo, such as a count of events."""
+        return self.units.get(row["sensor"], "")
 
     def _prediction(self, row: Row) -> str:
         if row["trigger"] == "period" or row["status"] == "pending":
@@ -79,7 +83,7 @@ class Narrator:
         about = f"prediction {row['id']}: {row['sensor']}"
         if row["status"] == "not_possible":
             return f"{about}: not possible. {row['not_possible_because']}"
-        limit = f"{row['limit_value']:g} {self.units[row['sensor']]}"
+        limit = f"{row['limit_value']:g} {self._unit(row)}".rstrip()
         if row["is_already_beyond"]:
             return f"{about} is beyond {limit} already: P(failure) 100 %"
         return f"{about} passes {limit} within 30 days with P = {row['p_30d']:.0%}"

@@ -25,8 +25,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("input", type=Path, metavar="IN.csv")
         parser.add_argument("output", type=Path, metavar="OUT.csv")
-        parser.add_argument("--time", default="timestamp", metavar="COL", help="column of the moments (UTC)")
-        parser.add_argument("--value", default="value", metavar="COL", help="column of the values")
+        parser.add_argument(
+            "--time",
+            default="timestamp",
+            metavar="COL",
+            help="column of the moments, in UTC (default: timestamp)",
+        )
+        parser.add_argument(
+            "--value", default="value", metavar="COL", help="column of the values (default: value)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         times, values = _read(options["input"], options["time"], options["value"])
@@ -51,7 +58,11 @@ def _read(path: Path, time: str, value: str) -> tuple[list[str], list[str]]:
             lines = csv.DictReader(file)
             missing = [name for name in (time, value) if name not in (lines.fieldnames or ())]
             if missing:
-                raise CommandError(f"{path} has no column {' and no column '.join(missing)}.")
+                found = ", ".join(lines.fieldnames or ())
+                raise CommandError(
+                    f"{path} has no column {' and no column '.join(missing)}; it has: {found}. "
+                    "--time and --value name them."
+                )
             rows = [(line[time] or "", line[value] or "") for line in lines]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error

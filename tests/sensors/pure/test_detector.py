@@ -83,6 +83,16 @@ def test_a_shift_of_four_sigma_is_found_within_two_hours(learned, where):
     assert [one.direction for one in excursions] == ["high"]
 
 
+def test_a_step_whose_second_reading_is_lower_than_its_first_is_a_shift():
+    """By the hour: what its first reading brought is learned before the second is looked at."""
+    ts_us = np.arange(24 * 20) * 3_600_000_000
+    values = 2.0 + np.random.default_rng(5).normal(0, 0.15, len(ts_us))
+    values[-3:] = [3.2, 2.75, 3.1]
+    _, excursions = watch(ts_us, values)
+    last = excursions[-1]
+    assert (last.pattern, last.direction, last.started_us) == ("shift", "high", ts_us[-3])
+
+
 def test_two_wild_readings_alone_say_nothing(learned):
     stored, ts_us, values = learned
     values = values.copy()
