@@ -20,7 +20,12 @@ _NEXT_OF_LIMIT = """
     ORDER BY made_at LIMIT 1
 """
 
-# counted: from the first of a limit's day by the index to the first of its next one, however many lie between.
+_DAY_OF_OLDEST = """
+    (date_trunc('day', %(oldest)s AT TIME ZONE subjects.time_zone) AT TIME ZONE subjects.time_zone)
+"""
+
+# counted: from the first of a limit's day by the index to the first of its next one, however many lie between. The day
+# of `oldest` is taken whole: the first after that moment would be one that the ledger's retention may take.
 # happened and repairs: each with the moment before it, so that the next one of a prediction is found by a hash join.
 # findings: what people said, of all predictions, not only of counted ones: the one that a task was made of is seldom
 # the first of its day. One finding is one moment of one machine and mode, however many predictions joined its task.
@@ -39,7 +44,7 @@ _FOLLOWED = f"""
         SELECT subjects.limit_id, subjects.time_zone, earliest.*
         FROM subjects
         CROSS JOIN LATERAL ({
-    _NEXT_OF_LIMIT.format(limit_id="subjects.limit_id", after="%(oldest)s")
+    _NEXT_OF_LIMIT.format(limit_id="subjects.limit_id", after=_DAY_OF_OLDEST)
 }) earliest
         UNION ALL
         SELECT counted.limit_id, counted.time_zone, following.*

@@ -18,7 +18,7 @@ from smartmaint.accounts.scoping import (
     ScopedQuerySet,
     inside_organization,
 )
-from smartmaint.queues import PendingWork, PendingWorkQuerySet, queue_indexes
+from smartmaint.queues import PendingWork, PendingWorkQuerySet, one_place, queue_indexes
 
 LONGEST_WINDOW_HOURS = 720
 MOST_TIMES = 10_000
@@ -185,6 +185,7 @@ class EventCount(OrganizationOwned, PendingWork):
             ),
         ]
         constraints = [
+            one_place(),
             models.UniqueConstraint(fields=["rule", "equipment"], name="eventcount_once"),
             models.CheckConstraint(
                 condition=Q(due_at__isnull=True) | Q(recount_from__isnull=False),
