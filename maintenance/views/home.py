@@ -19,6 +19,7 @@ from maintenance.overview import (
     numbers_of_viewer,
 )
 from predictions.models import Prediction
+from sensors.models import Alarm
 from smartmaint.accounts.access import allows, organization_of, role_required
 from smartmaint.accounts.models import Organization, Role
 
@@ -29,7 +30,7 @@ MACHINES_SHOWN = 20
 @role_required(Role.VIEWER)
 def home(request: HttpRequest) -> HttpResponse:
     organization = organization_of(request)
-    page = {"numbers": _numbers(request), "has_machines": has_machines(organization)}
+    page = {**_now(request), "has_machines": has_machines(organization)}
     if allows(request, Role.MANAGER):
         page |= {"overview": gather_overview(organization), "at_risk": _at_risk(organization)}
         return render(request, "home/manager.html", page)
@@ -43,8 +44,14 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @role_required(Role.VIEWER)
 def home_numbers(request: HttpRequest) -> HttpResponse:
-    """The numbers of the home page, asked for again and again while it is open."""
-    return render(request, "home/numbers.html", {"numbers": _numbers(request)})
+    """What stands on top of the home page, asked for again and again while it is open."""
+    return render(request, "home/numbers.html", _now(request))
+
+
+def _now(request: HttpRequest) -> dict[str, Any]:
+    alarms = Alarm.objects.for_organization(organization_of(request)).unanswered().worst_first()
+    worst = alarms.select_related("equipment", "failure_mode").first()
+    return {"numbers": _numbers(request), "worst_alarm": worst}
 
 
 def _numbers(request: HttpRequest) -> list[Number]:

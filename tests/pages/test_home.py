@@ -6,8 +6,10 @@ from django.urls import reverse
 from maintenance.services.completing import Finding, complete_task
 from maintenance.services.tasks import Actor, start_task
 from sensors.models import Anomaly, Baseline
+from sensors.services.alarms.handling import acknowledge_alarm
 from smartmaint import clock
 from smartmaint.accounts.middleware import SESSION_KEY
+from tests.alarms import raised
 from tests.plants import foretell, make_limit, make_plant, post
 
 pytestmark = pytest.mark.django_db
@@ -195,3 +197,19 @@ def test_a_started_task_is_counted_in_progress(manager_client, pending, manager)
     start_task(task=pending, actor=Actor(user=manager, is_manager=True))
 
     assert numbers(manager_client)["in progress"] == 1
+
+
+def test_everybody_sees_the_worst_alarm_that_nobody_answered(owner_client, viewer_client, manager, plant):
+    assert home(viewer_client).context["worst_alarm"] is None
+    alarm = raised(plant)
+    for client in (owner_client, viewer_client):
+        page = home(client)
+        assert page.context["worst_alarm"] == alarm
+        assert reverse("alarm", args=[alarm.pk]) in page.content.decode()
+    acknowledge_alarm(alarm=alarm, by=manager)
+    assert home(viewer_client).context["worst_alarm"] is None
+
+
+def test_nobody_sees_the_alarm_of_another_organization(viewer_client, other_organization):
+    raised(make_plant(other_organization))
+    assert home(viewer_client).context["worst_alarm"] is None
