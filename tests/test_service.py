@@ -22,6 +22,7 @@ from tests.plants import make_plant, post
 
 ROOT = Path(__file__).parents[1]
 AGENTS = {
+    "sensors.agents.count_events",
     "sensors.agents.detect_anomalies",
     "sensors.agents.validate_anomalies",
     "sensors.agents.notice_silence",
@@ -108,6 +109,7 @@ def test_months_are_made_before_readings_need_them(db):
 def test_every_queue_is_known_to_health():
     assert {model.__name__ for model in queues()} == {
         "ReadingBatch",
+        "EventCount",
         "Anomaly",
         "Prediction",
         "PredictionOutcome",

@@ -18,8 +18,9 @@ from maintenance.services.tasks import Actor, start_task
 from predictions.agents import score_predictions
 from predictions.services.requesting import request_prediction_by_person
 from predictions.services.scoring import request_score
+from sensors.agents import count_events
 from sensors.ingest.parsed import from_columns
-from sensors.models import KeyAllowance, MachineEvent, SensorAlias, SensorNaming
+from sensors.models import KeyAllowance, SensorAlias, SensorNaming
 from sensors.services.ingest import ingest_readings
 from sensors.storage import microseconds
 from sensors.storage.kinds import kind
@@ -30,6 +31,7 @@ from smartmaint.notifications.models import Severity
 from smartmaint.notifications.services.preferences import set_preference
 from smartmaint.notifications.services.telling import notify
 from tests.admin.conftest import make_anomaly, run_agents
+from tests.event_rules import make_rule, report
 from tests.plants import make_plant, make_skill, make_standard_job, make_technician, post, set_policy
 
 pytestmark = pytest.mark.django_db
@@ -103,7 +105,9 @@ def what_comes_of_a_key(plant, api_key) -> None:
     owned = {"organization": plant.organization, "api_key": api_key}
     KeyRestriction.objects.create(**owned, equipment=plant.machine)
     KeyAllowance.objects.create(**owned, readings_per_s=1000)
-    MachineEvent.objects.create(**owned, equipment=plant.machine, code="E17", at=clock.now())
+    make_rule(plant, name=f"Errors of {plant.machine.tag}")
+    report(plant, 0)
+    count_events()
     SensorNaming.objects.create(**owned, template="{machine}/{field}")
     SensorAlias.objects.create(
         organization=plant.organization, key=f"{plant.machine.tag}.RMS", sensor=plant.sensor
@@ -115,7 +119,7 @@ def what_comes_of_a_key(plant, api_key) -> None:
 
 
 def test_every_model_of_the_domain_has_a_scoped_page():
-    assert len(MODELS) == 34
+    assert len(MODELS) == 36
     assert all(isinstance(admin.site._registry[model], ScopedModelAdmin) for model in MODELS)
 
 

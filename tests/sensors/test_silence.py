@@ -639,8 +639,9 @@ def test_a_look_that_begins_while_another_goes_on_leaves_it_to_that(plant):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_look_that_had_to_wait_is_of_the_moment_when_it_could_begin():
+def test_a_look_that_had_to_wait_is_of_the_moment_when_it_could_begin(monkeypatch):
     """An older moment than that of the look before it would be taken for a time in which the service was away."""
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC))
     notice_silent_sensors()
     other = connection.copy()
     released: list[datetime] = []

@@ -20,7 +20,7 @@ from maintenance.models import Absence, MaintenanceTask, ReplayRun, TaskType
 from maintenance.services.completing import Finding, complete_task, correct_log
 from maintenance.services.replays import start_replay
 from maintenance.services.tasks import Actor, create_task, start_task
-from predictions.agents import make_predictions, report_forecasts, score_predictions
+from predictions.agents import close_horizons, make_predictions, report_forecasts, score_predictions
 from predictions.services.requesting import request_prediction_by_person
 from sensors.agents import count_events, detect_anomalies, report_condition, validate_anomalies
 from sensors.ingest.events import EventRow, ParsedEvents
@@ -210,7 +210,14 @@ def _post_by_key(api_key: ApiKey, plant: Plant, values: list[float]) -> None:
 
 
 def _run_agents() -> None:
-    for agent in (detect_anomalies, validate_anomalies, make_predictions, schedule_tasks, score_predictions):
+    for agent in (
+        detect_anomalies,
+        validate_anomalies,
+        make_predictions,
+        schedule_tasks,
+        score_predictions,
+        close_horizons,
+    ):
         agent()
 
 
