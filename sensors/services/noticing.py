@@ -75,16 +75,15 @@ def _end_forgotten(sensor: Sensor, excursion: Excursion, started_at: datetime) -
         cannot_be_open_beside_it = Q(kind=excursion.kind, direction=excursion.direction) & ~Q(
             pattern=Pattern.RATE
         )
-    forgotten = (
-        Anomaly.objects.open().filter(cannot_be_open_beside_it, sensor=sensor).exclude(started_at=started_at)
-    )
+    forgotten = Anomaly.objects.open().filter(cannot_be_open_beside_it, sensor=sensor)
     for anomaly in forgotten.select_for_update(no_key=True, of=("self",)).order_by("id"):
         _end(anomaly, started_at)
 
 
 def _end_what_is_not_found_again(detection: SensorDetection, found: set[_Key]) -> None:
-    """What was scored anew is as the readings are now: an excursion that is not there any more, say because its
-    reading was corrected, is over."""
+    """End what is not there any more, say because its reading was corrected: what was scored anew is as the readings
+    are now.
+    """
     excursions = Anomaly.objects.open().exclude(kind=Anomaly.Kind.NO_DATA)
     scored_anew = excursions.filter(sensor=detection.sensor, started_at__gt=detection.anew_from)
     for anomaly in scored_anew.select_for_update(no_key=True, of=("self",)).order_by("id"):
