@@ -138,6 +138,14 @@ def test_one_that_was_left_open_is_over_when_another_begins(sensor, start):
     ]
 
 
+def test_one_that_began_at_the_same_moment_to_the_other_side_is_over_too(sensor, start):
+    send(sensor, 20.0, 80.0, last_at=start)
+    DetectorState.objects.all().delete()
+    Anomaly.objects.update(direction="low")
+    send(sensor, 20.0, last_at=start + FIVE)
+    assert set(told()) == {("rate", "low", 80.0, start), ("rate", "high", 80.0, None)}
+
+
 def test_a_shift_that_turns_out_to_be_a_jump_takes_the_place_of_one_that_was_forgotten(sensor, start):
     """The sensor got its fastest change when the shift was told already, and was scored anew."""
     send(sensor, 20.0, 80.0, last_at=start)
