@@ -20,7 +20,7 @@ ON_A_DATABASE_ALONE = ("alarms", "refresh", "replay")
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subject", choices=SUBJECTS + ON_A_DATABASE_ALONE)
-    chosen, rest = parser.parse_known_args(arguments)
+    chosen, rest = parser.parse_args(arguments[:1]), arguments[1:]
     if chosen.subject in ON_A_DATABASE_ALONE:
         return run_on_a_database(chosen.subject, rest)
     with (

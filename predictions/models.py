@@ -193,10 +193,10 @@ class Prediction(OrganizationOwned, PendingWork):
             return passed.failure_mode
         return FailureMode.objects.unknown_of(self.organization_id)
 
-    @property
-    def risk_after_anomaly(self) -> dict | None:
-        """What counts of it from findings after such anomalies: words, and probabilities by days; None without one."""
-        return (self.explanation or {}).get("after_anomaly")
+    def risk_after_anomaly(self, days: int) -> float | None:
+        """P(failure) within so many days by what people found after such anomalies; None where none asked for it."""
+        found = (self.explanation or {}).get("after_anomaly")
+        return None if found is None else found["probabilities"][str(days)]
 
     def probability_within(self, days: int) -> float | None:
         """P(failure) within 1, 7, 14, 30 or 90 days."""

@@ -22,6 +22,8 @@ from smartmaint.accounts.models import Organization
 WEEK = timedelta(days=7)
 LISTED = 5
 MACHINES_AT_RISK = 10
+# Within 30 days; of each machine that moves something less is foretold.
+LEAST_RISK = 0.05
 ENOUGH_SCORES = 5
 # The colours of the dashboard are those of risks.
 RISK_OF_HEALTH = {"good": "low", "medium": "medium", "high": "medium", "critical": "high", "unknown": "low"}
@@ -49,6 +51,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "waiting": _waiting(organization),
         "machines_at_risk": _machines_at_risk(organization),
+        "is_foretold": Prediction.objects.for_organization(organization).made().exists(),
         "least_healthy": _least_healthy(organization),
         "steps": _steps(organization),
         "accuracy": _accuracy(organization),
@@ -126,7 +129,7 @@ def _listed(title: str, nothing: str, rows: QuerySet, link: str, describe: Any) 
 
 
 def _machines_at_risk(organization: Organization) -> list[dict[str, Any]]:
-    """Of each machine the worst of its newest predictions, the worst first."""
+    """Of each machine with any risk to speak of the worst of its newest predictions, the worst first."""
     return [
         {
             "machine": prediction.sensor.equipment,
@@ -138,7 +141,7 @@ def _machines_at_risk(organization: Organization) -> list[dict[str, Any]]:
             "is_already_beyond": prediction.is_already_beyond,
             "link": reverse("admin:predictions_prediction_change", args=[prediction.pk]),
         }
-        for prediction in worst_machines(organization, at_least=0)[:MACHINES_AT_RISK]
+        for prediction in worst_machines(organization, at_least=LEAST_RISK)[:MACHINES_AT_RISK]
     ]
 
 

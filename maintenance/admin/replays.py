@@ -53,8 +53,11 @@ class SeveralFilesField(forms.FileField):
 class NewReplayForm(ScopedModelForm):
     files = SeveralFilesField(
         label="Files",
-        help_text=f"CSV files as docs/replay.md describes them, and replay.toml if they are called otherwise; at most "
-        f"{MOST_FILES} with {MOST_BYTES // 2**20} MB in all.",
+        help_text="PdM_telemetry.csv with datetime, machineID and a column for each sensor must be there. There may be "
+        "PdM_errors.csv (datetime, machineID, errorID), PdM_failures.csv (datetime, machineID, failure), PdM_maint.csv "
+        "(datetime, machineID, comp) and PdM_machines.csv (machineID, model). A replay.toml tells of other names, of "
+        "units and of the time zone: docs/replay.md shows one. "
+        f"At most {MOST_FILES} files with {MOST_BYTES // 2**20} MB in all.",
     )
 
     def clean_files(self) -> dict[str, bytes]:
@@ -165,7 +168,9 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
             return run.failed_because or run.last_error
         if run.finished_at is None:
             return f"It is still being told. This page loads itself again every {LOADED_AGAIN_S} seconds."
-        return render_to_string("admin/maintenance/replay_report.html", {"lines": run.report})
+        return render_to_string(
+            "admin/maintenance/replay_report.html", {"lines": run.report, "failures": run.failures}
+        )
 
     @action(description="Show the plots", url_path="plots", permissions=["download"], icon="monitoring")
     def show_plots(self, request: HttpRequest, object_id: str) -> HttpResponse:

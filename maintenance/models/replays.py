@@ -54,6 +54,12 @@ class ReplayRun(OrganizationOwned, PendingWork):
     finished_at = models.DateTimeField(null=True, blank=True, editable=False)
     failed_because = models.TextField(blank=True, editable=False)
     report = models.JSONField(default=list, blank=True, editable=False, help_text="The figures in words.")
+    failures = models.JSONField(
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="Each failure: how early it was foreseen, or why not.",
+    )
     tasks_csv = models.TextField(blank=True, editable=False)
     plots_page = models.TextField(blank=True, editable=False, help_text="HTML that needs nothing else.")
 

@@ -13,6 +13,9 @@ from maintenance.replay.mapping import Mapping, PastUnreadable, Table
 from sensors.ingest.events import MAX_CODE, MAX_TAG
 
 MOST_SENSORS = 2_000
+OFFSET = r"(?:[Zz]|[Tt ]\d\d(?::?\d\d){0,2}(?:\.\d+)?\s*[+-]\d\d(?::?\d\d)?)$"
+# A clock that was reset, or a slip of the pen, would have decades lived through in which nothing is.
+YEARS = (1971, 2099)
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,13 @@ def _read_series(directory: Path, mapping: Mapping) -> list[Series]:
 def _numbers(column: pd.Series, file: str, name: str) -> NDArray[np.float64]:
     try:
         return pd.to_numeric(column.replace("", None)).to_numpy(dtype=np.float64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError):
+        is_unread = pd.to_numeric(column, errors="coerce").isna() & (column != "")
+        example = repr(column[is_unread].iloc[0]) if is_unread.any() else "something"
         raise PastUnreadable(
-            f"{file}: the column {name!r} holds what is no number ({error}). Name the columns that are sensors."
-        ) from error
+            f"{file}: the column {name!r} holds {example}, which is no number. Where not all columns are sensors, "
+            "replay.toml names those that are."
+        ) from None
 
 
 def _read_occurrences(directory: Path, table: Any, mapping: Mapping, what: str) -> list[Occurrence]:
@@ -164,11 +170,22 @@ def _read(
 
 def _moments(column: pd.Series, file: str, mapping: Mapping) -> NDArray[np.int64]:
     """Times without an offset are taken in the mapping's zone, the first of an hour that repeats."""
-    try:
-        moments = pd.to_datetime(column, format="ISO8601")
-        if moments.dt.tz is None:
-            is_first = np.ones(len(moments), dtype=bool)
-            moments = moments.dt.tz_localize(mapping.zone, ambiguous=is_first, nonexistent="shift_forward")
-        return moments.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
-    except (ValueError, AttributeError, TypeError) as error:
-        raise PastUnreadable(f"{file}: a time cannot be read: {error}") from error
+    has_offset = column.str.contains(OFFSET)
+    if has_offset.any() and not has_offset.all():
+        raise PastUnreadable(f"{file}: some times have an offset and some have none.")
+    moments = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=has_offset.all() or None)
+    is_unread = moments.isna()
+    if is_unread.any():
+        raise _unreadable(file, column, is_unread, "cannot be read as a time such as 2026-11-22 10:00:00")
+    is_far = ~moments.dt.year.between(*YEARS)
+    if is_far.any():
+        raise _unreadable(file, column, is_far, f"is not between the years {YEARS[0]} and {YEARS[1]}")
+    if moments.dt.tz is None:
+        is_first = np.ones(len(moments), dtype=bool)
+        moments = moments.dt.tz_localize(mapping.zone, ambiguous=is_first, nonexistent="shift_forward")
+    return moments.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
+
+
+def _unreadable(file: str, column: pd.Series, is_wrong: pd.Series, words: str) -> PastUnreadable:
+    row = int(is_wrong.to_numpy().argmax())
+    return PastUnreadable(f"{file}, row {row + 1} of the data: {column.iloc[row]!r} {words}.")

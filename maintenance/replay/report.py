@@ -9,11 +9,12 @@ from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from maintenance.models import MaintenanceTask, TaskType
+from maintenance.replay.foreseeing import Foreseen, Outcome, tell_failures
 from maintenance.replay.past import Past
 from maintenance.replay.plant import ReplayPlant
 from maintenance.replay.scoring import LEADS_H, Moment, Score, is_false, score
 from sensors.models import Alarm, Anomaly, AnomalyStatus
-from sensors.storage import microseconds
+from sensors.storage import microseconds, moment
 
 COLUMNS = (
     "machineID",
@@ -30,6 +31,9 @@ COLUMNS = (
     "status",
     "failure_followed",
 )
+FAILURE_COLUMNS = ("machineID", "datetime", "failure", "outcome", "lead_h", "why")
+# More are in the file of the failures.
+MOST_MISSED_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ class Report:
     anomalies: list[Moment]
     alarms: list[Moment]
     failures: list[Moment]
+    foreseen: list[Foreseen]
     score: Score
+    zone: ZoneInfo
 
 
 def make_report(past: Past, plant: ReplayPlant, *, zone: ZoneInfo) -> Report:
@@ -61,13 +67,16 @@ def make_report(past: Past, plant: ReplayPlant, *, zone: ZoneInfo) -> Report:
     anomalies = sorted((machine, microseconds(at)) for machine, at in told)
     raised = Alarm.objects.for_organization(plant.organization).values_list("equipment__tag", "raised_at")
     alarms = sorted((machine, microseconds(at)) for machine, at in raised)
+    created = [(task.row["task"], (task.machine, microseconds(task.created_at))) for task in tasks]
     return Report(
         tasks=tasks,
         anomalies=anomalies,
         alarms=alarms,
         failures=failures,
+        foreseen=tell_failures(past, plant, created),
+        zone=zone,
         score=score(
-            tasks=[(task.machine, microseconds(task.created_at)) for task in tasks],
+            tasks=[task for _, task in created],
             failures=failures,
             alarms=alarms,
             anomalies=anomalies,
@@ -129,6 +138,45 @@ def write_tasks(report: Report, stream: TextIO) -> None:
 def save_tasks(report: Report, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         write_tasks(report, stream)
+
+
+def failure_rows(report: Report) -> list[dict[str, Any]]:
+    """A row per failure, by the names of `FAILURE_COLUMNS`: whether a task foresaw it, or why none did."""
+    return [
+        dict(
+            zip(
+                FAILURE_COLUMNS,
+                (
+                    one.machine,
+                    _local(moment(one.at_us), report.zone),
+                    ", ".join(one.modes),
+                    one.outcome.value,
+                    "" if one.lead_h is None else f"{one.lead_h:.1f}",
+                    one.why,
+                ),
+                strict=True,
+            )
+        )
+        for one in report.foreseen
+    ]
+
+
+def save_failures(report: Report, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, FAILURE_COLUMNS)
+        writer.writeheader()
+        writer.writerows(failure_rows(report))
+
+
+def missed_lines(report: Report) -> list[str]:
+    """Each failure that no task foresaw in time, with the reason; the first of them where there are many."""
+    missed = [
+        f"{row['outcome']}: {row['machineID']}, {row['datetime']}, {row['failure']}. {row['why']}"
+        for row in failure_rows(report)
+        if row["outcome"] in (Outcome.MISSED, Outcome.LATE)
+    ]
+    more = len(missed) - MOST_MISSED_LINES
+    return [*missed[:MOST_MISSED_LINES], *([f"and {more} more"] if more > 0 else [])]
 
 
 def report_lines(report: Report) -> list[str]:

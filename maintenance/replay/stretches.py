@@ -4,6 +4,7 @@ import io
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -14,7 +15,7 @@ from maintenance.replay.mapping import PastUnreadable
 from maintenance.replay.past import Past
 from maintenance.replay.plant import ReplayPlant, build_plant, find_plant, make_scratch
 from maintenance.replay.plots import plots_page
-from maintenance.replay.report import make_report, report_lines, write_tasks
+from maintenance.replay.report import failure_rows, make_report, report_lines, write_tasks
 from maintenance.services.replays import as_directory, take_scratch_away
 from smartmaint import clock
 
@@ -28,6 +29,7 @@ class Stretch:
 
     told_until_us: int | None = None
     report: list[str] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
     tasks_csv: str = ""
     plots_page: str = ""
     failed_because: str = ""
@@ -58,6 +60,7 @@ def tell_stretch(run: ReplayRun) -> Stretch:
             write_tasks(report, lines)
             return Stretch(
                 report=report_lines(report),
+                failures=failure_rows(report),
                 tasks_csv=lines.getvalue(),
                 plots_page=plots_page(past, report, zone=names.zone, name=run.name),
             )
@@ -83,7 +86,7 @@ def keep_stretch(run: ReplayRun, stretch: Stretch) -> None:
     if stretch.told_until_us is not None:
         run.mark_due()
     else:
-        run.report, run.tasks_csv = stretch.report, stretch.tasks_csv
+        run.report, run.failures, run.tasks_csv = stretch.report, stretch.failures, stretch.tasks_csv
         run.plots_page = stretch.plots_page
         run.failed_because, run.finished_at = stretch.failed_because, clock.now()
         take_scratch_away(run)

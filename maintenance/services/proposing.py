@@ -87,8 +87,8 @@ def _low_risk(policy: MaintenancePolicy, prediction: Prediction) -> str:
     if risk >= threshold:
         return ""
     words = f"{risk:.0%} within {days} days is below {threshold:.0%}"
-    if prediction.risk_after_anomaly is not None and threshold > policy.inspect_from_probability:
-        of_anomaly = prediction.risk_after_anomaly["probabilities"][str(days)]
+    of_anomaly = prediction.risk_after_anomaly(days)
+    if of_anomaly is not None and threshold > policy.inspect_from_probability:
         inspection = f"{policy.inspect_from_probability:.0%} of an inspection"
         words += f", and {of_anomaly:.1%} after such anomalies below the {inspection}"
     return f"{words}."
@@ -96,11 +96,8 @@ def _low_risk(policy: MaintenancePolicy, prediction: Prediction) -> str:
 
 def threshold_of(policy: MaintenancePolicy, prediction: Prediction) -> float:
     """From which probability a task is proposed: for an inspection after an anomaly from a lower one."""
-    after_anomaly = prediction.risk_after_anomaly
-    if after_anomaly is None:
-        return policy.propose_from_probability
-    of_anomaly = after_anomaly["probabilities"][str(policy.propose_within_days)]
-    if of_anomaly < policy.inspect_from_probability:
+    of_anomaly = prediction.risk_after_anomaly(policy.propose_within_days)
+    if of_anomaly is None or of_anomaly < policy.inspect_from_probability:
         return policy.propose_from_probability
     return min(policy.inspect_from_probability, policy.propose_from_probability)
 

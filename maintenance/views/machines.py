@@ -10,7 +10,6 @@ from django.views.decorators.http import require_safe
 from equipment.models import Equipment, Failure, Site
 from maintenance.health import show_health
 from maintenance.machines import machine_rows, newest_predictions, sensors_of, tree_rows
-from maintenance.models import MaintenanceTask
 from maintenance.story import Place, tell_story
 from sensors.models import Alarm, Limit, Sensor
 from smartmaint.accounts.access import organization_of, role_required
@@ -63,10 +62,6 @@ def machine(request: HttpRequest, pk: int) -> HttpResponse:
         "predictions": newest_predictions(
             Limit.objects.filter(sensor__equipment=found), sensors=Sensor.objects.filter(equipment=found)
         ),
-        "tasks": MaintenanceTask.objects.open()
-        .filter(equipment=found)
-        .select_related("technician__user")
-        .prefetch_related("bookings"),
         "alarms": Alarm.objects.open()
         .filter(equipment=found)
         .worst_first()

@@ -24,6 +24,7 @@ from sensors.services.usage import (
     Overview,
     Rates,
     TooMuchToRead,
+    count_events,
     newest_batch_at,
     read_lag,
     read_overview,
@@ -157,10 +158,12 @@ class KeyUsageAdmin(ReadOnlyScopedModelAdmin):
             rates = read_rates(api_key, window=window)
             lag = read_lag(api_key, begin=rates.begin, end=rates.end)
             refused_readings = read_refused_readings(api_key, begin=rates.begin, end=rates.end)
+            events = count_events(api_key, begin=rates.begin, end=rates.end)
         except TooMuchToRead as error:
             return {"too_much": str(error)}
         return {
             "rates": rates,
+            "events": events,
             "outcomes": _outcomes(rates),
             "lag": lag
             and [

@@ -25,7 +25,7 @@ from sensors.bridge.payloads import refused_message
 from sensors.bridge.topics import topic_template
 from sensors.ingest.formats.sparkplug import Birth
 from sensors.ingest.naming import BadTemplate, Template
-from sensors.ingest.parsed import Refusal
+from sensors.ingest.parsed import Refusal, readable
 from sensors.models import SensorNaming
 from sensors.services.births import Remembered, births_of_session, keep_births
 from sensors.services.events import record_events
@@ -194,7 +194,7 @@ def _log_refusals(event: str, refusals: list[Refusal], messages: list[Message]) 
             codes=dict(Counter(refusal.code for refusal in refusals)),
             topic=messages[first.index].topic,
             detail=first.detail,
-            raw=first.raw,
+            raw=first.raw or readable(messages[first.index].payload),
         )
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Least
 
 from equipment.models import Equipment
-from sensors.models import EventCount, EventRule, MachineEvent, Sensor
+from sensors.models import Anomaly, EventCount, EventRule, MachineEvent, Sensor
 from sensors.models.event_rules import EventCountQuerySet
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
@@ -82,6 +82,24 @@ def recount_rule(rule: EventRule) -> None:
 def recount_sensors(sensors: Iterable[Sensor], *, since: datetime) -> None:
     """Have those of the sensors counted anew that count events: what came before a repair counts no longer."""
     _mark_locked(EventCount.objects.filter(sensor__in=[sensor.pk for sensor in sensors]), since=since)
+
+
+def count_of(anomaly: Anomaly) -> EventCount | None:
+    """The count that an anomaly is about; None for one of a sensor that is no count."""
+    return EventCount.objects.filter(sensor=anomaly.sensor_id).select_related("rule").first()
+
+
+def events_behind(anomaly: Anomaly) -> QuerySet[MachineEvent]:
+    """The events that were counted in an anomaly, the newest first; none where it is not about a count."""
+    count = count_of(anomaly)
+    if count is None:
+        return MachineEvent.objects.none()
+    return MachineEvent.objects.filter(
+        count.rule.counted,
+        equipment=count.equipment_id,
+        at__gt=anomaly.started_at - count.rule.window,
+        at__lte=anomaly.ended_at or clock.now(),
+    )
 
 
 @transaction.atomic

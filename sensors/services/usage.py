@@ -62,6 +62,10 @@ _OVERVIEW = f"""
     LEFT JOIN counted USING (api_key_id)
     LEFT JOIN LATERAL ({_NEWEST_OF.format(key="wanted.api_key_id")}) newest ON true
 """
+_EVENTS = """
+    SELECT count(*) FROM sensors_machineevent
+    WHERE api_key_id = %(key)s AND received_at >= %(begin)s AND received_at <= %(end)s
+"""
 _LIMITS = "SELECT set_config('statement_timeout', %s, true), set_config('work_mem', %s, true)"
 
 
@@ -196,6 +200,12 @@ def read_lag(api_key: ApiKey, *, begin: datetime, end: datetime) -> Lag | None:
     """How late live readings came; None when none came. Raises TooMuchToRead."""
     [(figures,)] = _read(_LAG, _span(api_key, begin, end))
     return Lag(*figures) if figures else None
+
+
+def count_events(api_key: ApiKey, *, begin: datetime, end: datetime) -> int:
+    """Machine events that came with a key and were new or said something else than before; raises TooMuchToRead."""
+    [(events,)] = _read(_EVENTS, _span(api_key, begin, end))
+    return events
 
 
 def newest_batch_at(api_key: ApiKey) -> datetime | None:

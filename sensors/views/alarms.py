@@ -33,12 +33,14 @@ from sensors.services.alarms.handling import (
     unshelve_alarm,
 )
 from sensors.services.alarms.moving import AlarmRefused
+from sensors.services.event_counts import events_behind
 from smartmaint.accounts.access import organization_of, role_required
 from smartmaint.accounts.models import Role
 
 PER_PAGE = 50
 CAUSES_SHOWN = 20
 ENTRIES_SHOWN = 100
+EVENTS_SHOWN = 20
 QUICK_HOURS = (1, 8, 24)
 
 
@@ -91,10 +93,12 @@ def alarm(request: HttpRequest, pk: int) -> HttpResponse:
     """One alarm: what is behind it, what happened to it, and what can be done."""
     found = get_object_or_404(alarms_of(request), pk=pk)
     causes = found.causes.select_related("anomaly__sensor", "anomaly__limit__sensor")
+    newest_cause = causes.first()
     context = {
         "alarm": found,
         "causes": causes[:CAUSES_SHOWN],
-        "newest_cause": causes.first(),
+        "newest_cause": newest_cause,
+        "events": events_behind(newest_cause.anomaly)[:EVENTS_SHOWN] if newest_cause else (),
         "journal": found.entries.select_related("by").order_by("-at", "-id")[:ENTRIES_SHOWN],
         "quick_hours": QUICK_HOURS,
         "shelve_form": ShelveForm(),

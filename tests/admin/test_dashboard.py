@@ -74,6 +74,12 @@ def test_a_machine_stands_there_once_with_its_worst(manager_client, proposed_tas
     )
 
 
+def test_a_risk_that_nobody_would_speak_of_is_left_out(manager_client, plant):
+    foretell(plant, p7=0.01, p30=0.04)
+    assert overview(manager_client)["machines_at_risk"] == []
+    assert "no newest prediction says 5 % or more" in manager_client.get("/admin/").content.decode()
+
+
 def test_the_loops_last_week_is_counted(manager_client, plant, proposed_task):
     steps = {step: count for step, count, _ in overview(manager_client)["steps"]}
     assert steps == {"readings stored": 4, "anomalies": 1, "predictions": 1, "tasks": 1, "findings": 0}

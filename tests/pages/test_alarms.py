@@ -12,6 +12,7 @@ from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
 from sensors.services.alarms.watching import watch_alarms
 from smartmaint import clock
 from tests.alarms import end_all, raised
+from tests.event_rules import make_rule, report, work
 from tests.plants import make_plant
 
 pytestmark = pytest.mark.django_db
@@ -174,6 +175,31 @@ def test_viewers_look_and_do_nothing(viewer_client, alarm):
     for verb in ("acknowledge", "reset", "shelve", "unshelve", "comment", "assign", "take-out", "put-back"):
         assert viewer_client.post(f"{LIST}{alarm.pk}/{verb}/").status_code == 403
     assert now(alarm).state == "unacknowledged"
+
+
+def test_the_work_at_its_machine_is_told(viewer_client, alarm, pending, plant):
+    page = viewer_client.get(f"{LIST}{alarm.pk}/").content.decode()
+    assert f"/jobs/{pending.pk}/" in page
+    assert pending.title in page
+
+
+def test_an_alarm_of_counted_events_lists_them(viewer_client, plant):
+    make_rule(plant, times=2, within_hours=24)
+    report(plant, 30, message="too old")
+    report(plant, 2, 1, message="Overload of the drive")
+    report(plant, 1.5, code="F9", message="of another code")
+    work()
+    found = Alarm.objects.get()
+    page = viewer_client.get(f"{LIST}{found.pk}/").content.decode()
+
+    assert page.count("Overload of the drive") == 2
+    assert "too old" not in page
+    assert "of another code" not in page
+
+
+def test_one_of_readings_lists_no_events(viewer_client, alarm, plant):
+    report(plant, 0.1)
+    assert "The events that were counted" not in viewer_client.get(f"{LIST}{alarm.pk}/").content.decode()
 
 
 def test_a_foreign_alarm_is_not_there(outsider_client, alarm):

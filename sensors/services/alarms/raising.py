@@ -11,8 +11,9 @@ from sensors.models import Alarm, AlarmCause, Anomaly, AnomalyStatus, EntryKind,
 from sensors.services.alarms.moving import lock_open_alarm, move, write_entry
 from sensors.services.alarms.suppressing import suppressed_machines
 from sensors.services.alarms.telling import tell_of_annunciation
+from sensors.services.event_counts import count_of
 from sensors.unit_signs import with_unit
-from sensors.wording import expectation_of, pattern_in_words, silence_in_words
+from sensors.wording import expectation_of, interval_in_words, pattern_in_words, silence_in_words
 from smartmaint import clock
 
 PAST_AFTER = timedelta(hours=1)
@@ -147,6 +148,10 @@ def summary_of(anomaly: Anomaly) -> str:
     sensor = anomaly.sensor
     if anomaly.kind == Anomaly.Kind.NO_DATA:
         return f"{sensor.key}: {silence_in_words(anomaly)}"[:300]
+    if (count := count_of(anomaly)) is not None:
+        rule, within = count.rule, interval_in_words(count.rule.window.total_seconds())
+        words = f"{anomaly.peak_value:,.0f} events within {within}; from {rule.times:,} on it is an anomaly"
+        return f"{rule.name}: {words}"[:300]
     value = with_unit(anomaly.peak_value, sensor.unit)
     if anomaly.limit is not None:
         bound = with_unit(anomaly.expected_value, sensor.unit)

@@ -1,5 +1,6 @@
 """Who is told of an alarm: each annunciation by itself, until there are more than anybody can read."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db.models import Count, QuerySet
@@ -144,7 +145,7 @@ def tell_of_escalation(
         key=f"escalation entry {alarms[0][1].pk}",
         severity=Severity(worst),
         subject=f"Nobody acknowledged {len(alarms)} alarms",
-        body=_lines([alarm for alarm, _ in alarms]),
+        body=_lines([alarm for alarm, _ in alarms[:LISTED]], of=len(alarms)),
         link=reverse("alarm-list"),
         about=organization.name,
     )
@@ -164,12 +165,12 @@ def worst_of(organization: Organization) -> Severity:
 
 def _list_of(organization: Organization) -> str:
     waiting = Alarm.objects.for_organization(organization).unanswered().worst_first()
-    return _lines(list(waiting.select_related("equipment", "failure_mode")))
+    return _lines(waiting.select_related("equipment", "failure_mode")[:LISTED], of=waiting.count())
 
 
-def _lines(alarms: list[Alarm]) -> str:
+def _lines(alarms: Iterable[Alarm], *, of: int) -> str:
+    """The first of so many alarms, a line each, and how many more there are."""
     lines = [
         f"{alarm.get_severity_display()}: {alarm.equipment}, {alarm.failure_mode.name}" for alarm in alarms
     ]
-    more = len(lines) - LISTED
-    return "\n".join(lines[:LISTED] + ([f"and {more} more"] if more > 0 else []))
+    return "\n".join([*lines, *([f"and {of - len(lines)} more"] if of > len(lines) else [])])

@@ -15,7 +15,13 @@ from maintenance.replay.mapping import PastUnreadable, read_mapping
 from maintenance.replay.past import read_past
 from maintenance.replay.plant import scratch_plant
 from maintenance.replay.plots import plots_page
-from maintenance.replay.report import make_report, report_lines, save_tasks
+from maintenance.replay.report import (
+    make_report,
+    missed_lines,
+    report_lines,
+    save_failures,
+    save_tasks,
+)
 
 
 class Command(BaseCommand):
@@ -28,9 +34,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("directory", type=Path, help="where the files are")
         parser.add_argument(
-            "--tasks", type=Path, required=True, metavar="OUT.csv", help="write the proposed tasks to it"
+            "--tasks", type=Path, metavar="OUT.csv", help="write the proposed tasks to this file"
         )
-        parser.add_argument("--plots", action="store_true", help="write a page of plots beside it (OUT.html)")
+        parser.add_argument(
+            "--failures",
+            type=Path,
+            metavar="OUT.csv",
+            help="write the failures to this file: foreseen how long before, or why not",
+        )
+        parser.add_argument(
+            "--plots", action="store_true", help="write a page of plots beside the tasks, as .html"
+        )
         parser.add_argument("--without-events", action="store_true", help="leave the machines' events out")
         parser.add_argument("--keep", action="store_true", help="keep the organisation, to look at it")
         parser.add_argument(
@@ -53,11 +67,15 @@ class Command(BaseCommand):
             help="with what verdict such a task is closed (default not_inspected: the past does not say)",
         )
 
-    def handle(self, *args: object, directory: Path, tasks: Path, **options: Any) -> None:
+    def handle(
+        self, *args: object, directory: Path, tasks: Path | None, failures: Path | None, **options: Any
+    ) -> None:
         if not 0.1 <= options["step_hours"] <= 24 or not 1 <= options["open_hours"] <= 24 * 90:
             raise CommandError("--step-hours is from 0.1 to 24, --open-hours from 1 to 2160.")
         if not 0 <= options["seed"] < 2**32:
             raise CommandError("--seed is from 0 to 4294967295.")
+        if options["plots"] and tasks is None:
+            raise CommandError("--plots stands beside the tasks: name their file with --tasks.")
         np.random.seed(options["seed"])
         pace = Pace(
             tick=timedelta(hours=options["step_hours"]),
@@ -66,7 +84,8 @@ class Command(BaseCommand):
         )
         began = time.monotonic()
         try:
-            tasks.touch()
+            for path in filter(None, (tasks, failures)):
+                path.touch()
             mapping = read_mapping(directory)
             past = read_past(directory, mapping)
             with scratch_plant(past, mapping, keep=options["keep"]) as plant:
@@ -74,8 +93,11 @@ class Command(BaseCommand):
                 with tqdm(total=past.readings, unit=" readings", unit_scale=True, disable=None) as bar:
                     life.live(on_progress=bar.update)
                 report = make_report(past, plant, zone=mapping.zone)
-                save_tasks(report, tasks)
-                if options["plots"]:
+                if failures is not None:
+                    save_failures(report, failures)
+                if tasks is not None:
+                    save_tasks(report, tasks)
+                if tasks is not None and options["plots"]:
                     page = plots_page(past, report, zone=mapping.zone, name=f"Replay of {directory.name}")
                     tasks.with_suffix(".html").write_text(page, encoding="utf-8")
                 slug = plant.organization.slug
@@ -88,7 +110,7 @@ class Command(BaseCommand):
             f"{len(life.events):,} events, {len(report.failures)} failures, "
             f"in {time.monotonic() - began:.0f} s"
         )
-        for line in report_lines(report):
+        for line in [*report_lines(report), *missed_lines(report)]:
             self.stdout.write(line)
         if options["keep"]:
             self.stdout.write(f"Kept as the organisation {slug}: the operator can choose it and look around.")

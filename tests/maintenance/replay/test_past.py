@@ -1,9 +1,12 @@
 """The files of a plant's past: what is read, and how what cannot be read is told."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from maintenance.replay.mapping import PastUnreadable, read_mapping
 from maintenance.replay.past import read_past
+from sensors.storage import microseconds
 
 READINGS = """datetime,machineID,volt,rotate
 2015-01-01 07:00:00,2,170.5,450
@@ -107,8 +110,18 @@ def test_a_mapping_that_cannot_be_used_is_told(directory, mapping, words):
         ("", "PdM_telemetry.csv"),
         ("datetime,machineID,volt\n", "no reading"),
         ("datetime,machine,volt\n2015-01-01 06:00:00,1,2\n", "no column 'machineID'"),
-        ("datetime,machineID,volt\nyesterday,1,2\n", "cannot be read"),
-        ("datetime,machineID,volt\n2015-01-01 06:00:00,1,high\n", "'volt' holds what is no number"),
+        (
+            "datetime,machineID,volt\n2015-01-01 06:00:00,1,2\nyesterday,1,2\n",
+            "row 2 of the data: 'yesterday' cannot be read as a time such as",
+        ),
+        ("datetime,machineID,volt\n,1,2\n", "row 1 of the data: '' cannot be read"),
+        ("datetime,machineID,volt\n99999-01-01,1,2\n", "'99999-01-01' cannot be read"),
+        (
+            "datetime,machineID,volt\n2015-01-01T06:00:00+01:00,1,2\n2015-01-01T06:00:00,1,2\n",
+            "some times have an offset and some have none",
+        ),
+        ("datetime,machineID,volt\n0215-01-01 06:00,1,2\n", "'0215-01-01 06:00' is not between the years"),
+        ("datetime,machineID,volt\n2015-01-01 06:00:00,1,high\n", "'volt' holds 'high', which is no number"),
         (f"datetime,machineID,volt\n2015-01-01 06:00:00,{'x' * 51},1\n", "1 to 50 characters"),
     ],
 )
@@ -116,6 +129,21 @@ def test_readings_that_cannot_be_used_are_told(directory, readings, words):
     (directory / "PdM_telemetry.csv").write_text(readings)
     with pytest.raises(PastUnreadable, match=words):
         read(directory)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2015-03-29T01:59:00+01:00", "2015-03-29T03:01:00+02:00"],
+        ["2015-03-29T00:59:00Z", "2015-03-29 03:01:00+0200"],
+        ["2015-03-29T00:59:00Z", "2015-03-29T01:01:00.000Z"],
+    ],
+)
+def test_each_time_may_have_its_own_offset(directory, times):
+    rows = "".join(f"{time},1,2\n" for time in times)
+    (directory / "PdM_telemetry.csv").write_text(f"datetime,machineID,volt\n{rows}")
+    (series,) = read(directory).series
+    assert (series.ts_us - microseconds(datetime(2015, 3, 29, 1, tzinfo=UTC))).tolist() == [-60e6, 60e6]
 
 
 def test_a_directory_without_readings_is_told(tmp_path):

@@ -127,6 +127,7 @@ def test_what_cannot_be_read_is_logged_counted_and_does_not_come_again(broker, p
     for line in lines:
         if line["event"] == "bridge.events_refused":
             told |= line["codes"]
+            assert line["raw"]
     assert told == {"malformed": 1, "unknown_equipment": 1, "unknown_kind": 1}
 
     take(broker, secret, (topic, {"code": "E5"}))
