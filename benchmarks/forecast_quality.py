@@ -1,6 +1,6 @@
 """How honest forecasts are: error and coverage on hourly files, Brier score of failure probabilities.
 
-python benchmarks/forecast_quality.py --hourly ETTh1.csv --assets FOLDER --other-assets FOLDER --json
+python benchmarks/forecast_quality.py --hourly ETTh1.csv --nab FOLDER --assets FOLDER --other-assets FOLDER --json
 
 Pure computation: it starts no product and reads no database.
 """
@@ -33,6 +33,11 @@ from predictions.forecasting.request import ForecastRequest, LimitTarget
 HORIZONS = (24, 168)
 CONTEXT = 28 * 24
 STRIDE = 14 * 24
+DAY = 24
+# Where a file has two weeks.
+SHORT_CONTEXT = 8 * 24
+DAILY_FROM = 0.1
+HOUR_US = 3_600_000_000
 DAYS_AHEAD = (7, 14, 30, 60, 90)
 BINS = 10
 WEEK = 7
@@ -67,6 +72,56 @@ def path_figures(file: Path, *, time_column: str, horizon: int) -> dict[str, flo
         "coverage_95_most": max(covered_95),
         "seconds": perf_counter() - began,
     }
+
+
+def cycle_figures(folder: Path) -> dict[str, float]:
+    """A day ahead on NAB's series by the hour that have a daily cycle, pooled over all windows: error and coverage."""
+    covered_80, covered_95, ours_mase, naive_mase, windows_in_all = [], [], [], [], 0
+    for file in sorted((folder / "data").glob("*/*.csv")):
+        ts_us, values = by_the_hour(file)
+        if daily_share(ts_us, values) < DAILY_FROM:
+            continue
+        hours = int((ts_us[-1] - ts_us[0]) // HOUR_US) + 1
+        windows = cut_windows(
+            to_grid(ts_us, values),
+            context=CONTEXT if hours > CONTEXT + DAY else SHORT_CONTEXT,
+            horizon=DAY,
+            stride=DAY,
+        )
+        unit = seasonal_error(windows.contexts, windows.cycle)
+        path, quantiles = forecast_ours(windows)
+        is_there = np.isfinite(windows.truths)
+        windows_in_all += len(windows.truths)
+        for covered, low, high in ((covered_80, 0.1, 0.9), (covered_95, 0.025, 0.975)):
+            is_inside = (windows.truths >= quantiles[low]) & (windows.truths <= quantiles[high])
+            covered.append(is_inside[is_there])
+        ours_mase.append(scaled_error(windows.truths, path, unit))
+        naive_mase.append(scaled_error(windows.truths, forecast_naively(windows)[0], unit))
+    shares = [float(inside.mean()) for inside in covered_80]
+    return {
+        "series": float(len(covered_80)),
+        "windows": float(windows_in_all),
+        "mase": float(np.nanmean(ours_mase)),
+        "mase_of_seasonal_naive": float(np.nanmean(naive_mase)),
+        "coverage_80": float(np.concatenate(covered_80).mean()),
+        "coverage_80_least": min(shares),
+        "coverage_80_most": max(shares),
+        "coverage_95": float(np.concatenate(covered_95).mean()),
+    }
+
+
+def by_the_hour(file: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Medians of each hour that holds a reading, and when those hours begin."""
+    frame = pd.read_csv(file)
+    ts_us = pd.to_datetime(frame.timestamp).to_numpy("datetime64[us]").astype(np.int64)
+    medians = pd.Series(frame.value.to_numpy(dtype=np.float64)).groupby(ts_us // HOUR_US).median()
+    return medians.index.to_numpy(dtype=np.int64) * HOUR_US, medians.to_numpy()
+
+
+def daily_share(ts_us: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """The share of the variance that the mean course of a day explains."""
+    hours = pd.Series(values).groupby(ts_us // HOUR_US % 24)
+    return float(np.var(hours.transform("mean")) / np.var(values)) if np.var(values) > 0 else 0.0
 
 
 def read_assets(folder: Path) -> Assets:
@@ -170,6 +225,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python benchmarks/forecast_quality.py", description=__doc__)
     parser.add_argument("--hourly", type=Path, help="CSV file, hourly, one series a column")
     parser.add_argument("--time", default="date", help="its column with the time (default: %(default)s)")
+    parser.add_argument("--nab", type=Path, help="folder with NAB's data/")
     parser.add_argument("--assets", type=Path, help="folder of synthetic degrading machines to score on")
     parser.add_argument("--other-assets", type=Path, help="folder of others, to recalibrate on")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
@@ -182,6 +238,8 @@ def main(arguments: Sequence[str]) -> int:
             figures[f"paths_{horizon}h"] = path_figures(
                 options.hourly, time_column=options.time, horizon=horizon
             )
+    if options.nab:
+        figures["daily_cycles_24h"] = cycle_figures(options.nab)
     if options.assets:
         figures["failure"] = failure_figures(options.assets, options.other_assets)
         figures["product"] = product_figures(options.assets)

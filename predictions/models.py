@@ -106,7 +106,13 @@ class Prediction(OrganizationOwned, PendingWork):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [*queue_indexes(), models.Index(fields=["limit", "-made_at"], name="prediction_limit_made")]
+        indexes = [
+            *queue_indexes(),
+            models.Index(fields=["limit", "-made_at"], name="prediction_limit_made"),
+            models.Index(
+                fields=["sensor", "-made_at"], condition=Q(limit__isnull=True), name="prediction_sensor_made"
+            ),
+        ]
         constraints = [
             one_place(),
             models.CheckConstraint(condition=Q(status__in=PredictionStatus.values), name="prediction_status"),

@@ -4,12 +4,23 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 
 @contextmanager
 def session_lock(name: str, number: int = 0) -> Iterator[bool]:
-    """Try to take the lock of that name and number; yields whether it was free. It does not wait."""
+    """Try to take the lock of that name and number; yields whether it was free. It does not wait.
+
+    Raises ImproperlyConfigured behind a pooler that hands out connections by transaction: the lock would stay with a
+    connection that is somebody else's by then.
+    """
+    if not settings.PREPARED_STATEMENTS:
+        raise ImproperlyConfigured(
+            "Agents and commands need a database connection of their own, not a pooler's by transaction: give them "
+            "its address in DATABASE_URL, and PREPARED_STATEMENTS=1."
+        )
     key = [zlib.crc32(name.encode()) - 2**31, number % 2**31]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)

@@ -109,8 +109,10 @@ DATABASES = {
 }
 # A host that does not answer is an answer too: 503, and the sender comes back.
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
-# Only a pooler that hands out connections by transaction cannot have them.
+# Only a pooler that hands out connections by transaction cannot have them, nor cursors that outlive one. It may stand
+# before the web; agents hold locks for as long as they work.
 PREPARED_STATEMENTS = flag("PREPARED_STATEMENTS", True)
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = not PREPARED_STATEMENTS
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Time is stored in UTC and shown in the organisation's zone.

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 Row = TypeVar("Row", bound=PendingWork)
 Work = Callable[[Sequence[Row]], Sequence[Any]]
 Settle = Callable[[Row, Any], None]
-SettleAll = Callable[[Sequence[Row], Sequence[Any]], None]
+SettleAll = Callable[[Sequence[Row], Sequence[Any]], int | None]
 
 
 @dataclass
@@ -63,8 +63,9 @@ def run_pending(
 
     `work` takes the claimed rows and returns one result each, in the same order. `settle` writes one result; it runs
     inside the row's transaction. `settle_all`, in its place, writes the results of all claimed rows in one transaction,
-    and when that fails, row by row. `only` narrows the queue (say, to one organisation).
-    `lease` is how long a claim holds at least: as long as work on a batch may take, where that is more than a back-off.
+    and when that fails, row by row; it may put some back into the queue, and returns how many. `only` narrows the queue
+    (say, to one organisation). `lease` is how long a claim holds at least: as long as work on a batch may take, where
+    that is more than a back-off.
     """
     if settle_all is None:
         assert settle is not None, "One of settle and settle_all writes the results."
@@ -138,7 +139,7 @@ def _settle(done: Done, settle_all: SettleAll, tally: Tally) -> None:
     if not good:
         return
     try:
-        settled = _settle_together(good, settle_all)
+        settled, put_back = _settle_together(good, settle_all)
     except Exception as error:
         if len(good) > 1:
             for one in good:
@@ -148,11 +149,13 @@ def _settle(done: Done, settle_all: SettleAll, tally: Tally) -> None:
             _record_failure(good[0][0], error)
     else:
         tally.settled += settled
-        tally.overtaken += len(good) - settled
+        tally.failed += put_back
+        tally.overtaken += len(good) - settled - put_back
 
 
-def _settle_together(done: Done, settle_all: SettleAll) -> int:
-    """Returns how many were settled; the rest was overtaken."""
+def _settle_together(done: Done, settle_all: SettleAll) -> tuple[int, int]:
+    """Returns how many were settled, and how many put back; the rest was overtaken."""
+    put_back = 0
     with transaction.atomic(durable=True):
         locked = lock_own_claims([row for row, _ in done])
         own = [(locked[row.pk], result) for row, result in done if row.pk in locked]
@@ -162,8 +165,8 @@ def _settle_together(done: Done, settle_all: SettleAll) -> int:
                 row.due_at, row.last_error = None, ""
             if not rows[0].leaves_with_its_result:
                 type(rows[0])._default_manager.filter(pk__in=locked).update(due_at=None, last_error="")
-            settle_all(rows, results)
-    return len(own)
+            put_back = settle_all(rows, results) or 0
+    return len(own) - put_back, put_back
 
 
 def _record_failure(row: Row, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from smartmaint.locks import one_of_locks
@@ -20,6 +21,13 @@ def is_free(name: str, places: int) -> bool:
 
     with ThreadPoolExecutor(1) as other:
         return other.submit(ask).result()
+
+
+@pytest.mark.django_db
+def test_behind_a_pooler_by_transaction_no_lock_is_taken(settings):
+    settings.PREPARED_STATEMENTS = False
+    with pytest.raises(ImproperlyConfigured, match="connection of their own"), one_of_locks("forecasts", 1):
+        raise AssertionError
 
 
 @pytest.mark.django_db(transaction=True)

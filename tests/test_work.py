@@ -263,6 +263,22 @@ def test_rows_that_fail_with_a_word_go_on_together(rows):
     assert ReadingBatch.objects.stuck().count() == 40
 
 
+def test_what_is_put_back_counts_as_failed(rows):
+    """As a batch of which one sensor's detection failed: nobody may think that all is well."""
+    batches = rows(3)
+
+    def put_the_first_back(rows, results):
+        rows[0].put_back("Sensor 1: ValueError: always")
+        rows[0].save_queue_columns()
+        return 1
+
+    tally = run_pending(
+        ReadingBatch, work=list, settle_all=put_the_first_back, order_by=("id",), batch_size=10
+    )
+    assert tally == work.Tally(settled=2, failed=1)
+    assert list(ReadingBatch.objects.pending()) == [batches[0]]
+
+
 def test_fresh_rows_are_not_claimed_with_those_whose_worker_was_killed(rows):
     killed = [row.pk for row in rows(3)]
     claim(ReadingBatch, limit=10, order_by=("id",))

@@ -24,14 +24,12 @@ class HealthReport:
     reason: str
 
 
-def report_health(*, equipment: Equipment, part: Part, score: float | None, reason: str) -> None:
-    """Report one part of one machine's health (0 to 100; None: nothing to say); raises ValueError for other numbers."""
-    report_health_of_many(part=part, reports=[HealthReport(equipment.pk, score, reason)])
-
-
 @transaction.atomic
-def report_health_of_many(*, part: Part, reports: Sequence[HealthReport]) -> int:
-    """Report one part for many machines; returns for how many it was news."""
+def report_health(*, part: Part, reports: Sequence[HealthReport]) -> int:
+    """Report one part of machines' health (0 to 100; None: nothing to say); returns for how many it was news.
+
+    Raises ValueError for other numbers.
+    """
     for report in reports:
         if report.score is not None and not 0 <= report.score <= 100:
             raise ValueError(f"A score is from 0 to 100, not {report.score}.")

@@ -90,7 +90,7 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
     readonly_fields = ["state_badge", "told", "what_it_came_to", "created_at", "created_by", "how_many"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReplayRun]:
-        return super().get_queryset(request).defer("plots_page", "tasks_csv")
+        return super().get_queryset(request).defer("plots_page", "tasks_csv", "failures")
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """There is nothing to show before the end, nor of one that failed."""

@@ -43,6 +43,11 @@ class ReplayRun(OrganizationOwned, PendingWork):
     begins_us = models.BigIntegerField(editable=False)
     ends_us = models.BigIntegerField(editable=False)
     told_until_us = models.BigIntegerField(null=True, blank=True, editable=False)
+    is_being_told = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="A stretch began; of one that breaks off nobody knows how far it was.",
+    )
     scratch = models.OneToOneField(
         Organization,
         null=True,

@@ -16,7 +16,9 @@ from maintenance.replay.past import Past, Series
 from maintenance.services.removing import remove_organizations
 from sensors.ingest.units import UnknownUnit, unit
 from sensors.models import IngestPolicy, Sensor
-from sensors.models.ingest import LONGEST_RETENTION_DAYS
+from sensors.models.ingest import LONGEST_LOOK_BACK_DAYS, LONGEST_RETENTION_DAYS
+from sensors.storage import moment
+from smartmaint import clock
 from smartmaint.accounts.models import Organization, Role, User
 from smartmaint.accounts.services import add_member, create_organization
 from smartmaint.locks import session_lock
@@ -24,6 +26,8 @@ from smartmaint.locks import session_lock
 SLUG = "replay-"
 LOCK = "replay"
 UNITLESS = "1"
+# A replay may itself take a day.
+SPARE_DAYS = 2
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ def remove_leftovers() -> int:
 def build_plant(organization: Organization, past: Past, mapping: Mapping) -> ReplayPlant:
     """The rows that a past is told to; raises PastUnreadable for a unit that is not known."""
     # A past of years ago is old from its first day, and would be taken away by retention.
-    IngestPolicy.objects.filter(organization=organization).update(retention_days=LONGEST_RETENTION_DAYS)
+    age = clock.now() - moment(past.begins_us)
+    retention_days = min(max(age.days + SPARE_DAYS, LONGEST_LOOK_BACK_DAYS), LONGEST_RETENTION_DAYS)
+    IngestPolicy.objects.filter(organization=organization).update(retention_days=retention_days)
     # Each task is looked at by itself; a budget would hide the later ones of a day.
     MaintenancePolicy.objects.filter(organization=organization).update(daily_budget=None)
     machines = _machines(organization, past)

@@ -38,14 +38,15 @@ class Stretch:
 def tell_stretch(run: ReplayRun) -> Stretch:
     """Tell the past for some seconds, from where it was before.
 
-    What an attempt left that ended without a word is taken away, and the past told from its beginning: nobody knows how
-    far it was.
+    What an attempt left that broke off is taken away, and the past told from its beginning: nobody knows how far it
+    was.
     """
     files = {one.name: bytes(one.content) for one in run.files.all()}
     deadline = time.monotonic() + STRETCH_S
     try:
         with as_directory(files) as (past, names):
-            plant = _plant(run, past, names)
+            if (plant := _plant(run, past, names)) is None:
+                return Stretch(failed_because="It was deleted.")
             life = Life(
                 past,
                 plant,
@@ -68,21 +69,28 @@ def tell_stretch(run: ReplayRun) -> Stretch:
         return Stretch(failed_because=str(error))
 
 
-def _plant(run: ReplayRun, past: Past, names: Names) -> ReplayPlant:
-    if run.scratch is not None and run.attempts <= 1:
-        return find_plant(run.scratch, past)
-    take_scratch_away(run)
+def _plant(run: ReplayRun, past: Past, names: Names) -> ReplayPlant | None:
+    """Where to go on, or a new plant; None where the replay was deleted meanwhile."""
+    goes_on = run.scratch is not None and not run.is_being_told
+    if not goes_on:
+        take_scratch_away(run)
     with transaction.atomic():
-        scratch = make_scratch(names)
-        plant = build_plant(scratch, past, names)
-        run.scratch, run.told_until_us = scratch, None
-        ReplayRun.objects.filter(pk=run.pk).update(scratch=scratch, told_until_us=None)
-    return plant
+        if not ReplayRun.objects.select_for_update(no_key=True, of=("self",)).filter(pk=run.pk).exists():
+            return None
+        if not goes_on:
+            run.scratch, run.told_until_us = make_scratch(names), None
+            build_plant(run.scratch, past, names)
+        run.is_being_told = True
+        ReplayRun.objects.filter(pk=run.pk).update(
+            scratch=run.scratch, told_until_us=run.told_until_us, is_being_told=True
+        )
+    assert run.scratch is not None
+    return find_plant(run.scratch, past)
 
 
 def keep_stretch(run: ReplayRun, stretch: Stretch) -> None:
     """Keep how far it is, or what it came to. Runs in the replay's transaction."""
-    run.told_until_us = stretch.told_until_us or run.told_until_us
+    run.told_until_us, run.is_being_told = stretch.told_until_us or run.told_until_us, False
     if stretch.told_until_us is not None:
         run.mark_due()
     else:

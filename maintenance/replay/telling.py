@@ -63,8 +63,8 @@ class Teller:
         for alarm in Alarm.objects.for_organization(self.plant.organization).unanswered().order_by("pk"):
             acknowledge_alarm(alarm=alarm, by=self.plant.manager)
 
-    def close_unfollowed(self, *, open_for: timedelta, verdict: Verdict) -> int:
-        """Close predicted tasks that no failure followed within `open_for`; returns how many.
+    def close_unfollowed(self, *, open_for: timedelta, verdict: Verdict) -> None:
+        """Close predicted tasks that no failure followed within `open_for`.
 
         The past does not say what an inspection would have found. Not inspected, they teach nothing.
         """
@@ -80,7 +80,6 @@ class Teller:
                 cancel_task(task=task, user=self.plant.manager, reason=reason)
             else:
                 self._complete(task, verdict, task.failure_mode)
-        return len(old)
 
     def next_closing(self, *, open_for: timedelta) -> datetime | None:
         """When the next task will have been open for so long."""

@@ -22,6 +22,7 @@ from maintenance.signals import task_completed
 from predictions.models import Prediction
 from predictions.services.scoring import request_score
 from sensors.services.baselines import (
+    lock_open_anomalies,
     record_finding,
     restart_baseline,
     restart_sensor_baselines,
@@ -53,6 +54,7 @@ def complete_task(
     ValidationError, by field, for a finding that contradicts itself. `completed_at` is now, unless the work was done
     earlier.
     """
+    lock_open_anomalies(equipment=task.equipment)
     locked = lock_task(task)
     require_own(locked, actor)
     completed_at = completed_at or clock.now()
@@ -78,6 +80,7 @@ def correct_log(*, log: MaintenanceLog, actor: Actor, finding: Finding) -> Maint
 
     Raises TaskRefused for one that was corrected already, and ValidationError like `complete_task`.
     """
+    lock_open_anomalies(equipment=log.equipment)
     task = lock_task(log.task)
     require_own(task, actor)
     if MaintenanceLog.objects.filter(corrects=log).exists():
@@ -154,9 +157,20 @@ def _hand_back(log: MaintenanceLog) -> None:
         )
     for anomaly in {prediction.anomaly for prediction in predictions if prediction.anomaly}:
         record_finding(anomaly=anomaly, verdict=verdict, found_at=log.completed_at)
-    request_score(predictions=predictions, verdict=verdict, happened_at=_failed_at(log) or log.completed_at)
+    request_score(
+        predictions=predictions,
+        verdict=_verdict_on_what_was_foretold(log),
+        happened_at=_failed_at(log) or log.completed_at,
+    )
     if failed_at := _failed_at(log):
         record_failure(equipment=log.equipment, failure_mode=log.failure_mode, failed_at=failed_at)
+
+
+def _verdict_on_what_was_foretold(log: MaintenanceLog) -> Verdict:
+    """That another mode than the task's failed, or was about to, is not what its predictions said."""
+    verdict, foretold = Verdict(log.verdict), log.task.failure_mode
+    is_another = log.failure_mode != foretold and not foretold.is_unknown
+    return Verdict.CONFIRMED_ANOTHER_MODE if is_another and verdict.restores else verdict
 
 
 def _take_back(log: MaintenanceLog, corrected: Verdict) -> None:

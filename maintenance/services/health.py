@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from equipment.models import Equipment, Part
-from equipment.services.health import HealthReport, report_health_of_many
+from equipment.services.health import HealthReport, report_health
 from equipment.weighing import remaining
 from maintenance.models import MaintenanceTask, Priority
 from smartmaint.accounts.models import Organization
@@ -23,7 +23,7 @@ def report_maintenance(organization: Organization | None = None) -> Tally:
     ):
         overdue[task.equipment_id].append(task)
     reports = [_report(key, overdue[key]) for key in machines.values_list("pk", flat=True)]
-    return Tally(settled=report_health_of_many(part=Part.MAINTENANCE, reports=reports))
+    return Tally(settled=report_health(part=Part.MAINTENANCE, reports=reports))
 
 
 def _report(key: int, tasks: list[MaintenanceTask]) -> HealthReport:

@@ -212,7 +212,7 @@ def priority_of(prediction: Prediction, policy: MaintenancePolicy) -> Priority:
 
 def _required_by(prediction: Prediction) -> datetime | None:
     """Done before one future in ten has failed."""
-    return prediction.passes_p10_at or prediction.passes_p50_at
+    return prediction.passes_p10_at
 
 
 def _make_more_urgent(task: MaintenanceTask, prediction: Prediction) -> None:

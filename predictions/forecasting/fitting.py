@@ -8,7 +8,7 @@ from functools import partial
 
 from predictions.forecasting.guards import Season, is_constant, seasons_shown, too_short
 from predictions.forecasting.history import LEVEL_BUCKETS, History
-from predictions.forecasting.latent import Drift, LatentModel
+from predictions.forecasting.latent import Drift, LatentModel, TrendSeason
 from predictions.forecasting.prophet_model import fit_prophet
 from predictions.forecasting.request import ForecastRequest
 from predictions.forecasting.result import ForecastError, attempt
@@ -66,8 +66,8 @@ def _fit_alike(inputs: Sequence[FitInput], seasons: tuple[Season, ...]) -> list[
     try:
         found = fit_together([one.history for one in inputs], seasons=seasons)
     except Exception:
-        logger.exception("Fitting %d series together failed: Prophet fits them one by one", len(inputs))
-        found = [None] * len(inputs)
+        logger.exception("Fitting %d series together failed: each is fitted alone", len(inputs))
+        found = [_fit_alone(one.history, seasons) for one in inputs]
     return [
         model
         if model is not None
@@ -76,6 +76,14 @@ def _fit_alike(inputs: Sequence[FitInput], seasons: tuple[Season, ...]) -> list[
         )
         for one, model in zip(inputs, found, strict=True)
     ]
+
+
+def _fit_alone(history: History, seasons: tuple[Season, ...]) -> TrendSeason | None:
+    """None where that fails too: Prophet itself is slow, and for those alone that need it."""
+    try:
+        return fit_together([history], seasons=seasons)[0]
+    except Exception:
+        return None
 
 
 def _borrow(request: ForecastRequest, history: History, shortage: str) -> Drift | Refusal:

@@ -69,13 +69,17 @@ def seasons_shown(history: History) -> tuple[Season, ...]:
 
     Forcing a cycle that was not seen makes forecasts of thousands out of tens.
     """
+    return seasons_of(history.ts_us, history.bucket_s, covered_s=history.span_days * DAY_S + history.bucket_s)
+
+
+def seasons_of(ts_us: NDArray[np.int64], bucket_s: int, *, covered_s: float) -> tuple[Season, ...]:
+    """The same of buckets at these moments, which cover so much time."""
     shown = []
-    covered_s = history.span_days * DAY_S + history.bucket_s
     for season in SEASONS:
-        order = min(season.order, (season.period_s // history.bucket_s - 1) // 2)
+        order = min(season.order, (season.period_s // bucket_s - 1) // 2)
         if order < 1 or covered_s < MINIMUM_CYCLES * season.period_s:
             continue
-        if least_sightings(history.ts_us, season.period_s, history.bucket_s) >= MINIMUM_SIGHTINGS:
+        if least_sightings(ts_us, season.period_s, bucket_s) >= MINIMUM_SIGHTINGS:
             shown.append(Season(season.name, season.period_s, order))
     return tuple(shown)
 

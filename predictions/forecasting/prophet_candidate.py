@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from predictions.forecasting.buckets import SECOND_US
 from predictions.forecasting.candidates import last_level
 from predictions.forecasting.cycles import Context
-from predictions.forecasting.guards import MINIMUM_CYCLES, MINIMUM_SIGHTINGS, SEASONS, Season, least_sightings
+from predictions.forecasting.guards import Season, seasons_of
 from predictions.forecasting.solver import fit_fleet
 
 POINTS_AT_LEAST = 30  # in fewer a line is read out of noise
@@ -37,12 +37,5 @@ def prophet_path(context: Context, step_s: float, horizon: int) -> NDArray[np.fl
 
 def _seasons_of(present: NDArray[np.intp], step_s: int) -> tuple[Season, ...]:
     """The cycles that fit three times between the first and the last of the points that are there."""
-    shown = []
     covered_s = (int(present[-1] - present[0]) + 1) * step_s
-    for season in SEASONS:
-        order = min(season.order, (season.period_s // step_s - 1) // 2)
-        if order < 1 or covered_s < MINIMUM_CYCLES * season.period_s:
-            continue
-        if least_sightings(present * step_s * SECOND_US, season.period_s, step_s) >= MINIMUM_SIGHTINGS:
-            shown.append(Season(season.name, season.period_s, order))
-    return tuple(shown)
+    return seasons_of(present * step_s * SECOND_US, step_s, covered_s=covered_s)

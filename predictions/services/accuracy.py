@@ -163,7 +163,7 @@ def _results(selection: Selection, row: Row) -> Results:
     leads_s = np.array(row.pop("leads_s"), dtype=np.float64)
     return Results(
         true_positives=len(leads_s),
-        missed=None if selection.version else _missed(selection).count(),
+        missed=None if selection.version else _count_missed(selection),
         lead_times=summarise_lead_times(leads_s),
         **row,
     )
@@ -171,6 +171,11 @@ def _results(selection: Selection, row: Row) -> Results:
 
 def _of(kind: type[Sums], row: Row) -> Sums:
     return kind(**{field.name: row[field.name] for field in fields(kind)})
+
+
+def _count_missed(selection: Selection) -> int:
+    with _in_time():
+        return _missed(selection).count()
 
 
 def _missed(selection: Selection) -> QuerySet[Failure]:

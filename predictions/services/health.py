@@ -1,7 +1,7 @@
 """The part of machines' health that forecasts know: the worst of what is foretold for the next 30 days."""
 
 from equipment.models import Equipment, Part
-from equipment.services.health import HealthReport, report_health_of_many
+from equipment.services.health import HealthReport, report_health
 from predictions.models import Prediction
 from predictions.risk import percent
 from predictions.services.newest import last_words
@@ -30,7 +30,7 @@ def report_forecasts(organization: Organization | None = None) -> Tally:
         _report(key, worst.get(key), has_limits=key in limited)
         for key in machines.values_list("pk", flat=True)
     ]
-    return Tally(settled=report_health_of_many(part=Part.FORECAST, reports=reports))
+    return Tally(settled=report_health(part=Part.FORECAST, reports=reports))
 
 
 def _report(key: int, worst: Prediction | None, *, has_limits: bool) -> HealthReport:

@@ -67,9 +67,7 @@ def _lock_waiting(limits: list[Limit], trigger: Trigger, anomaly: Anomaly | None
     waiting: list[Prediction] = []
     while len(waiting) < len(limits):
         _insert_waiting(limits, trigger=trigger, requested_at=clock.now(), anomaly=anomaly)
-        waiting = list(
-            _waiting().filter(limit__in=limits).order_by("limit_id").select_for_update(no_key=True)
-        )
+        waiting = list(_waiting().filter(limit__in=limits).order_by("pk").select_for_update(no_key=True))
     return waiting
 
 

@@ -111,7 +111,7 @@ def _busy_share(at_us: NDArray[np.int64], begin_us: int, end_us: int) -> float |
     windows = (end_us - begin_us) // TEN_MINUTES_US
     if not windows:
         return None
-    counts = np.bincount((at_us - begin_us) // TEN_MINUTES_US, minlength=windows)
+    counts = np.bincount((at_us - begin_us) // TEN_MINUTES_US, minlength=windows)[:windows]
     return float(np.count_nonzero(counts > MOST_IN_TEN_MINUTES) / windows)
 
 

@@ -118,8 +118,12 @@ class HourOfReadings:
         size = sizes[strongest, np.arange(len(rows))]
         is_drift = (strongest < 2) & found.is_creeping & (size * found.drift > 0)
         is_rising = abs(size) >= 0.5
+        # Just after the last reading of the hour: a spike may begin with that reading itself, and an excursion is known
+        # by its beginning. One that turns the other way is another one.
+        sign = np.sign(size).astype(np.int64)
+        goes_on = sign * over["slow_since_us"] > 0
         over["slow_since_us"] = np.where(
-            is_rising, np.where(over["slow_since_us"] > 0, over["slow_since_us"], over["seen_us"]), 0
+            is_rising, np.where(goes_on, over["slow_since_us"], sign * (over["seen_us"] + 1)), 0
         )
         for place, row in enumerate(rows.tolist()):
             following = self.followings[row]
@@ -132,7 +136,7 @@ class HourOfReadings:
                 slowly = Slowly(
                     size=float(size[place]),
                     pattern="noise" if is_noise else "drift" if is_drift[place] else "shift",
-                    since_us=int(over["slow_since_us"][place]),
+                    since_us=abs(int(over["slow_since_us"][place])),
                     value=float((found.jump if is_noise else found.mean)[place]),
                     expected=float((found.usual_jump if is_noise else found.usual)[place]),
                 )

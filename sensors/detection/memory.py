@@ -97,7 +97,6 @@ MEMORY = np.dtype(
         ("judged", "f8"),
         # runs of the same value
         ("run", "f8"),
-        ("run_since_us", "i8"),
         ("longest_run", "f8"),
         ("finished_run", "f8"),
         ("changes", "f8"),
@@ -115,7 +114,7 @@ MEMORY = np.dtype(
         ("drift_low", "f8"),
         ("drift_high_since_us", "i8"),
         ("drift_low_since_us", "i8"),
-        ("slow_since_us", "i8"),
+        ("slow_since_us", "i8"),  # below 0 where it goes down
     ]
 )
 

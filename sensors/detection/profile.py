@@ -220,5 +220,7 @@ def _set_peak(
     following: Following, excursion: Excursion, at_us: int, value: float, expected: float, strength: float
 ) -> None:
     following.strength = strength
-    excursion.peak_us, excursion.peak_value, excursion.expected = at_us, value, expected
+    # Of an hour of which nothing is known, only that it is stuck can be told.
+    excursion.peak_us, excursion.peak_value = at_us, value
+    excursion.expected = value if math.isnan(expected) else expected
     excursion.score = score_at(strength)

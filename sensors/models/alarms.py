@@ -96,6 +96,9 @@ class Alarm(OrganizationOwned):
     shelved_until = models.DateTimeField(null=True, blank=True)
     assigned_to = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     escalations = models.PositiveSmallIntegerField(default=0, help_text="How often it went to the next role.")
+    escalated_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When it went to the next role last."
+    )
     closed_at = models.DateTimeField(null=True, blank=True)
     anomalies = models.ManyToManyField(Anomaly, through="AlarmCause", related_name="alarms")
 

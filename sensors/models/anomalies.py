@@ -1,5 +1,6 @@
 """What detection remembers and what it noticed, and how that was judged."""
 
+import sys
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -196,6 +197,11 @@ class Anomaly(OrganizationOwned, PendingWork):
                 name="anomaly_pattern",
             ),
             models.CheckConstraint(condition=Q(score__gte=0, score__lte=1), name="anomaly_score"),
+            # NaN is the greatest of all numbers to PostgreSQL.
+            models.CheckConstraint(
+                condition=Q(expected_value__isnull=True) | Q(expected_value__lte=sys.float_info.max),
+                name="anomaly_expects_a_number",
+            ),
             models.CheckConstraint(
                 condition=Q(status=AnomalyStatus.DETECTED, validated_at__isnull=True, confidence__isnull=True)
                 | (

@@ -31,20 +31,28 @@ KEPT = timedelta(days=366)
 MATTERS_FOR = 100
 BEFORE_THE_FIRST_LOOK = datetime(1970, 1, 1, tzinfo=UTC)
 
-# A planned stop: people have said so.
+# A planned stop: people have said so, of the machine or of what it is part of.
 MAY_BE_SILENT = (State.MAINTENANCE.value, State.OUT_OF_SERVICE.value)
 
 Span = tuple[datetime, datetime]
 
-_BEGIN_STOPS = """
+_STOPPED = """
+    WITH RECURSIVE stopped (id, organization_id) AS (
+        SELECT id, organization_id FROM equipment_equipment WHERE state = ANY(%(may_be_silent)s)
+        UNION
+        SELECT part.id, part.organization_id FROM equipment_equipment part JOIN stopped ON part.parent_id = stopped.id
+    )
+"""
+_BEGIN_STOPS = f"""
+    {_STOPPED}
     INSERT INTO sensors_plannedstop (equipment_id, organization_id, ended_at)
-    SELECT id, organization_id, NULL FROM equipment_equipment WHERE state = ANY(%(may_be_silent)s)
+    SELECT id, organization_id, NULL FROM stopped
     ON CONFLICT (equipment_id) DO UPDATE SET ended_at = NULL WHERE sensors_plannedstop.ended_at IS NOT NULL
 """
-_END_STOPS = """
-    UPDATE sensors_plannedstop stop SET ended_at = %(now)s
-    FROM equipment_equipment machine
-    WHERE machine.id = stop.equipment_id AND stop.ended_at IS NULL AND NOT (machine.state = ANY(%(may_be_silent)s))
+_END_STOPS = f"""
+    {_STOPPED}
+    UPDATE sensors_plannedstop SET ended_at = %(now)s
+    WHERE ended_at IS NULL AND equipment_id NOT IN (SELECT id FROM stopped)
 """
 
 

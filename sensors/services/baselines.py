@@ -7,6 +7,7 @@ from django.db import transaction
 
 from equipment.models import Equipment
 from sensors.models import Anomaly, AnomalyFinding, Baseline, Sensor
+from sensors.models.anomalies import AnomalyQuerySet
 from sensors.services.event_counts import recount_sensors
 
 
@@ -18,6 +19,22 @@ def restart_baseline(*, equipment: Equipment, started_at: datetime, reason: str)
         started_at=started_at,
         reason=reason,
     )
+
+
+def lock_open_anomalies(*, equipment: Equipment) -> None:
+    """Hold what a new baseline may end, before anything else is locked.
+
+    Elsewhere an anomaly is locked first, then its predictions, then their task: who begins with the task must not come
+    to the anomalies last.
+    """
+    machines = Equipment.objects.with_descendants(of=equipment).values("pk")
+    _lock_in_order(Anomaly.objects.open().filter(sensor__equipment__in=machines))
+
+
+def _lock_in_order(anomalies: AnomalyQuerySet) -> list[int]:
+    """In detection's order, or the two could wait for each other; returns their keys."""
+    ordered = anomalies.order_by("sensor_id", "id").select_for_update(no_key=True, of=("self",))
+    return list(ordered.values_list("pk", flat=True))
 
 
 def withdraw_baseline(*, equipment: Equipment, started_at: datetime, reason_prefix: str) -> None:
@@ -55,11 +72,7 @@ def restart_sensor_baselines(*, sensors: Iterable[Sensor], started_at: datetime,
         ignore_conflicts=True,
     )
     open_anomalies = Anomaly.objects.open().filter(sensor__in=sensors, started_at__lte=started_at)
-    # Locked in detection's order, or the two could wait for each other.
-    locked = (
-        open_anomalies.select_for_update(no_key=True).order_by("sensor_id", "id").values_list("pk", flat=True)
-    )
-    Anomaly.objects.filter(pk__in=list(locked)).update(ended_at=started_at)
+    Anomaly.objects.filter(pk__in=_lock_in_order(open_anomalies)).update(ended_at=started_at)
     recount_sensors(sensors, since=started_at)
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from django.db.models import Count, Q
 
 from equipment.models import Equipment, Part
-from equipment.services.health import HealthReport, report_health_of_many
+from equipment.services.health import HealthReport, report_health
 from sensors.alarms.states import State
 from sensors.condition import OF_ALARM, Trouble, anomaly_penalty, told
 from sensors.models import Alarm, Anomaly, AnomalyStatus
@@ -27,8 +27,8 @@ def report_condition(organization: Organization | None = None) -> Tally:
     sensors = {
         key: (number, measured) for key, number, measured in counted.values_list("pk", "number", "measured")
     }
-    news = report_health_of_many(part=Part.CONDITION, reports=_conditions(sensors))
-    news += report_health_of_many(part=Part.ALARMS, reports=_alarms(sensors))
+    news = report_health(part=Part.CONDITION, reports=_conditions(sensors))
+    news += report_health(part=Part.ALARMS, reports=_alarms(sensors))
     return Tally(settled=news)
 
 

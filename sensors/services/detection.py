@@ -35,15 +35,17 @@ def detect_in_batches(batches: Sequence[ReadingBatch]) -> list[list[Outcome]]:
     ]
 
 
-def keep_detections(batches: Sequence[ReadingBatch], outcomes: Sequence[list[Outcome]]) -> None:
+def keep_detections(batches: Sequence[ReadingBatch], outcomes: Sequence[list[Outcome]]) -> int:
     """Write what the sensors of batches came to: memory, rollups, anomalies. Runs in the batches' transaction.
 
-    A sensor that fails keeps its batches in the queue; the others are kept all the same.
+    A sensor that fails keeps its batches in the queue; the others are kept all the same. Returns how many batches wait
+    for that.
     """
     distinct = {outcome.touched.sensor_id: outcome for of_batch in outcomes for outcome in of_batch}
     failures = _keep_all([distinct[sensor_id] for sensor_id in sorted(distinct)])
     for failure in failures.values():
         log.error("detection_failed", sensor=failure.touched.sensor_id, exc_info=failure.error)
+    put_back = 0
     for batch, of_batch in zip(batches, outcomes, strict=True):
         ids = (outcome.touched.sensor_id for outcome in of_batch)
         failed = next((failures[sensor_id] for sensor_id in ids if sensor_id in failures), None)
@@ -51,6 +53,8 @@ def keep_detections(batches: Sequence[ReadingBatch], outcomes: Sequence[list[Out
             error = failed.error
             batch.put_back(f"Sensor {failed.touched.sensor_id}: {type(error).__name__}: {error}")
             batch.save_queue_columns()
+            put_back += 1
+    return put_back
 
 
 def _keep_all(outcomes: Sequence[Outcome]) -> dict[int, SensorFailure]:

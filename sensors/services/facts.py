@@ -103,19 +103,21 @@ def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
     alike = told.filter(equipment__equipment_class=machine.equipment_class_id, at__gt=now - EVENTS_KNOWN)
     if not alike.exists():
         return {}
-    own = told.filter(
-        equipment=machine, at__gte=noticed_at - NEAREST_EVENT, at__lte=noticed_at + NEAREST_EVENT
-    )
-    hours = np.array(
-        [(at - noticed_at) / timedelta(hours=1) for at in own.values_list("at", flat=True)], dtype=np.float64
-    )
-    before = (hours >= -EVENT_BEFORE / timedelta(hours=1)) & (hours <= 0)
-    after = (hours > 0) & (hours <= EVENT_AFTER / timedelta(hours=1))
+    own = told.filter(equipment=machine)
+    earlier = own.filter(at__lte=noticed_at, at__gte=noticed_at - NEAREST_EVENT)
+    later = own.filter(at__gt=noticed_at, at__lte=noticed_at + NEAREST_EVENT)
+    before = earlier.filter(at__gte=noticed_at - EVENT_BEFORE).count()
+    after = later.filter(at__lte=noticed_at + EVENT_AFTER).count()
+    nearest = [
+        abs(at - noticed_at)
+        for events in (earlier.order_by("-at"), later.order_by("at"))
+        for at in events.values_list("at", flat=True)[:1]
+    ]
     return {
-        "events_before": float(before.sum()),
-        "events_after": float(after.sum()),
-        "events_around": float((before | after).sum()),
-        "hours_to_event": float(np.abs(hours).min(initial=NEAREST_EVENT / timedelta(hours=1))),
+        "events_before": float(before),
+        "events_after": float(after),
+        "events_around": float(before + after),
+        "hours_to_event": min(nearest, default=NEAREST_EVENT) / timedelta(hours=1),
     }
 
 

@@ -13,7 +13,6 @@ from django.db import connection, transaction
 
 from sensors.models import Anomaly, SenderAbsence
 from sensors.services.absences import (
-    MAY_BE_SILENT,
     Absences,
     Span,
     end_absences,
@@ -75,7 +74,7 @@ _WAITED_FOR = f"""
     JOIN sensors_ingestpolicy policy ON policy.organization_id = sensor.organization_id
     LEFT JOIN sensors_plannedstop stop ON stop.equipment_id = machine.id
     CROSS JOIN LATERAL (SELECT {_WAIT} AS usual) wait
-    WHERE sensor.is_active AND organization.is_active AND NOT (machine.state = ANY(%(may_be_silent)s))
+    WHERE sensor.is_active AND organization.is_active AND (stop.equipment_id IS NULL OR stop.ended_at IS NOT NULL)
       AND NOT latest.is_historical
       AND greatest(latest.received_at, stop.ended_at) < %(now)s - wait.usual
       AND sensor.organization_id NOT IN (SELECT organization_id FROM told)
@@ -154,7 +153,6 @@ def notice_silent_sensors() -> Tally:
     known: dict[str, Any] = {
         "now": now,
         "shortest": SHORTEST_WAIT,
-        "may_be_silent": list(MAY_BE_SILENT),
         "irregular_from": IRREGULAR_FROM,
         "irregular_within": IRREGULAR_WITHIN,
         "irregular_factor": IRREGULAR_FACTOR,

@@ -1,7 +1,10 @@
 """When machines were stopped by plan: what their sensors measured then says nothing of what is normal."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from itertools import pairwise
+
+from django.db import connection
 
 from equipment.models import Equipment
 from sensors.services.absences import MAY_BE_SILENT
@@ -10,9 +13,34 @@ from sensors.storage import microseconds
 Stop = tuple[int, int | None]
 """From when to when, in microseconds since 1970; None while it lasts."""
 
+# Each machine with itself and all that it is part of.
+_LINES = """
+    WITH RECURSIVE line (machine, whole) AS (
+        SELECT id, id FROM unnest(%s::bigint[]) AS id
+        UNION
+        SELECT line.machine, above.parent_id FROM line JOIN equipment_equipment above ON above.id = line.whole
+        WHERE above.parent_id IS NOT NULL
+    )
+    SELECT machine, whole FROM line
+"""
+
 
 def planned_stops(machine_ids: Collection[int]) -> dict[int, list[Stop]]:
-    """The times in which machines were in maintenance or out of service, of those that ever were."""
+    """The times in which machines, or what they are part of, were in maintenance or out of service, of those that ever
+    were. They may overlap.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LINES, [list(machine_ids)])
+        lines = cursor.fetchall()
+    own = _stops_of({whole for _, whole in lines})
+    stops: dict[int, list[Stop]] = defaultdict(list)
+    for machine, whole in lines:
+        if whole in own:
+            stops[machine] += own[whole]
+    return dict(stops)
+
+
+def _stops_of(machine_ids: Collection[int]) -> dict[int, list[Stop]]:
     history = Equipment.history.filter(id__in=machine_ids)
     stopped = history.filter(state__in=MAY_BE_SILENT).values("id")
     changes: dict[int, list[tuple[int, bool]]] = {}

@@ -1,6 +1,7 @@
 """A manager starts a replay with uploaded files, watches it, and reads what it came to."""
 
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,9 +14,13 @@ from maintenance import agents
 from maintenance.agents import tell_replays
 from maintenance.models import ReplayFile, ReplayRun
 from maintenance.replay import stretches
+from maintenance.replay.living import Life
 from maintenance.services import replays
+from maintenance.services.replays import as_directory
 from sensors.models import Reading
+from smartmaint import clock
 from smartmaint.accounts.models import Organization
+from tests.locks import held_elsewhere
 
 pytestmark = pytest.mark.django_db
 
@@ -146,13 +151,43 @@ def test_one_whose_worker_was_killed_begins_anew(run, monkeypatch):
     tell_replays()
     run.refresh_from_db()
     before = run.scratch
-    ReplayRun.objects.update(attempts=1, last_error="")
+    ReplayRun.objects.update(is_being_told=True)
     monkeypatch.setattr(stretches, "STRETCH_S", 60.0)
+    tell_replays()
+
+    run.refresh_from_db()
+    assert (run.progress, run.is_being_told) == (1.0, False)
+    assert not Organization.objects.filter(pk=before.pk).exists()
+
+
+def test_one_that_was_given_up_begins_anew_when_it_is_tried_again(run, monkeypatch):
+    def breaks_off(*args, **kwargs):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Life, "live", breaks_off)
+        tell_replays()
+    run.refresh_from_db()
+    before = run.scratch
+    ReplayRun.objects.update(parked_at=clock.now(), due_at=None)
+    ReplayRun.objects.try_again()
     tell_replays()
 
     run.refresh_from_db()
     assert run.progress == 1.0
     assert not Organization.objects.filter(pk=before.pk).exists()
+
+
+def test_one_that_is_deleted_when_it_is_to_begin_leaves_nothing(run, organization, monkeypatch):
+    @contextmanager
+    def deleted_meanwhile(files):
+        with as_directory(files) as past_and_names:
+            ReplayRun.objects.filter(pk=run.pk).delete()
+            yield past_and_names
+
+    monkeypatch.setattr(stretches, "as_directory", deleted_meanwhile)
+    assert stretches.tell_stretch(run).failed_because == "It was deleted."
+    assert list(Organization.objects.all()) == [organization]
 
 
 def test_deleting_one_takes_its_organisation_away(run, manager_client, monkeypatch, organization):
@@ -198,5 +233,13 @@ def test_it_is_the_managers_of_the_organisation(run, technician_client, viewer_c
         assert outsider_client.get(address).status_code == 404
 
 
-def test_one_is_told_at_a_time():
-    assert agents.tell_replays.name == "maintenance.agents.tell_replays"
+@pytest.mark.django_db(transaction=True)
+def test_one_is_told_at_a_time(run):
+    """While another process tells one, this one does not."""
+    with held_elsewhere(agents.tell_replays.name):
+        tell_replays()
+    run.refresh_from_db()
+    assert run.told_until_us is None
+    tell_replays()
+    run.refresh_from_db()
+    assert run.progress == 1.0

@@ -11,7 +11,6 @@ from equipment.services.health import (
     HealthReport,
     health_of_days,
     report_health,
-    report_health_of_many,
     weigh_again,
 )
 from smartmaint import clock
@@ -26,7 +25,7 @@ def machine(organization):
 
 
 def say(machine, part, score, reason="Because."):
-    report_health(equipment=machine, part=part, score=score, reason=reason)
+    report_health(part=part, reports=[HealthReport(machine.pk, score, reason)])
 
 
 def whole(machine):
@@ -54,14 +53,12 @@ def test_a_part_may_fall_silent_again(machine):
 
 def test_the_same_again_is_no_news(machine):
     reports = [HealthReport(machine.pk, 40.0, "Because.")]
-    assert report_health_of_many(part=Part.CONDITION, reports=reports) == 1
+    assert report_health(part=Part.CONDITION, reports=reports) == 1
     first = HealthPart.objects.get().reported_at
-    assert report_health_of_many(part=Part.CONDITION, reports=reports) == 0
-    assert (
-        report_health_of_many(part=Part.CONDITION, reports=[HealthReport(machine.pk, 40.3, "Because.")]) == 0
-    )
+    assert report_health(part=Part.CONDITION, reports=reports) == 0
+    assert report_health(part=Part.CONDITION, reports=[HealthReport(machine.pk, 40.3, "Because.")]) == 0
     assert HealthPart.objects.get().reported_at == first
-    assert report_health_of_many(part=Part.CONDITION, reports=[HealthReport(machine.pk, 40.0, "Else.")]) == 1
+    assert report_health(part=Part.CONDITION, reports=[HealthReport(machine.pk, 40.0, "Else.")]) == 1
 
 
 @pytest.mark.parametrize("score", [-1, 100.1, float("inf"), float("nan")])
@@ -91,8 +88,8 @@ def test_it_is_gone_with_what_was_undone(machine):
 
 def test_a_long_reason_is_cut_and_is_no_news_again(machine):
     reports = [HealthReport(machine.pk, 40.0, "x" * 900)]
-    assert report_health_of_many(part=Part.CONDITION, reports=reports) == 1
-    assert report_health_of_many(part=Part.CONDITION, reports=reports) == 0
+    assert report_health(part=Part.CONDITION, reports=reports) == 1
+    assert report_health(part=Part.CONDITION, reports=reports) == 0
 
 
 def test_changed_weights_weigh_anew(machine):
@@ -170,7 +167,7 @@ def test_another_organisations_machines_keep_theirs(machine, other_organization)
 
 def test_a_machine_that_is_gone_meanwhile_is_passed_over(machine):
     reports = [HealthReport(machine.pk, 40.0, "Because."), HealthReport(999_999_999, 10.0, "Gone.")]
-    assert report_health_of_many(part=Part.CONDITION, reports=reports) == 1
+    assert report_health(part=Part.CONDITION, reports=reports) == 1
 
 
 @pytest.mark.django_db(transaction=True)

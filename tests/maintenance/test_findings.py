@@ -66,6 +66,17 @@ def test_a_correction_must_agree_with_the_prediction_too(plant, foretold_task, a
         correct_log(log=log, actor=actor, finding=Finding(Verdict.CONFIRMED_AS_PREDICTED, noise))
 
 
+@pytest.mark.parametrize("verdict", [Verdict.FAILED_BEFORE_REPAIR, Verdict.EARLY])
+def test_what_befell_another_mode_was_not_foretold(plant, foretold_task, actor, noise, verdict):
+    complete_task(task=foretold_task, actor=actor, finding=Finding(verdict, noise))
+    score_predictions()
+
+    outcome = PredictionOutcome.objects.get()
+    assert (outcome.verdict, outcome.outcome) == (Verdict.CONFIRMED_ANOTHER_MODE, Outcome.FALSE_POSITIVE)
+    assert set(Failure.objects.values_list("failure_mode__code", flat=True)) <= {"NOI"}
+    assert MaintenanceLog.objects.get().verdict == verdict
+
+
 def test_an_order_that_no_prediction_joined_may_find_what_it_finds(plant, actor, noise):
     finding = Finding(Verdict.CONFIRMED_AS_PREDICTED, noise)
     assert complete_task(task=order(plant, actor), actor=actor, finding=finding).failure_mode == noise

@@ -7,6 +7,7 @@ from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
 from django.test import override_settings
 
+from smartmaint.accounts.services import deactivate_member
 from smartmaint.notifications.agents import deliver_notifications
 from smartmaint.notifications.models import Notification, Severity
 from smartmaint.notifications.services.preferences import set_preference
@@ -127,6 +128,13 @@ def test_what_was_stuck_is_sent_when_a_manager_says_so(message, manager_client):
     )
     deliver_notifications()
     assert len(mail.outbox) == 1
+
+
+def test_who_has_left_meanwhile_gets_none(message, manager):
+    deactivate_member(membership=manager.memberships.get())
+    deliver_notifications()
+    assert mail.outbox == []
+    assert outcome(message) == ("log", "no longer a member")
 
 
 @override_settings(EMAIL_BACKEND=BROKEN, WORK_BACKOFF_SECONDS=0)

@@ -9,7 +9,7 @@ from threading import Timer
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from equipment.models import State
+from equipment.models import Equipment, State
 from predictions.models import Prediction
 from sensors.agents import detect_anomalies, notice_silence, validate_anomalies
 from sensors.ingest.parsed import from_columns
@@ -300,6 +300,26 @@ def test_a_machine_at_a_planned_stop_may_be_silent_until_it_is_back(plant, day, 
     day.go_on(15 * MINUTE)
     assert silences() == []
     day.go_on(2 * MINUTE)
+    assert silences() == [("pump-7/vibration", START, None)]
+
+
+def test_so_may_one_that_is_part_of_a_machine_at_a_planned_stop(plant, day):
+    train = Equipment.objects.create(
+        organization=plant.organization,
+        site=plant.site,
+        tag="TRAIN",
+        name="Train",
+        equipment_class=plant.machine.equipment_class,
+        state=State.OUT_OF_SERVICE,
+    )
+    plant.machine.parent = train
+    plant.machine.save()
+    day.post(plant.sensor)
+    day.go_on(HOUR)
+    assert silences() == []
+    train.state = State.OPERATING
+    train.save()
+    day.go_on(17 * MINUTE)
     assert silences() == [("pump-7/vibration", START, None)]
 
 

@@ -14,7 +14,7 @@ from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
 from sensors.services.alarms.raising import raise_alarm
 from sensors.services.alarms.watching import watch_alarms
 from smartmaint import clock
-from smartmaint.accounts.models import Role
+from smartmaint.accounts.models import Membership, Role
 from smartmaint.accounts.services import add_member
 from smartmaint.notifications.models import Notification
 from smartmaint.notifications.services.preferences import set_preference
@@ -210,6 +210,28 @@ class TestEscalation:
             escalate_alarms()
         assert len(told(admin_user_of_org)) == 1
         assert now(alarm).escalations == 2
+
+    def test_the_time_runs_anew_for_each_role(self, plant, manager, admin_user_of_org):
+        """Also where the first one was told late, as after a flood."""
+        hear_all(plant.organization, manager, admin_user_of_org)
+        AlarmPolicy.objects.update(escalate_minor_min=30)
+        raised(plant)
+        begin = clock.now()
+        for minutes, to_manager, to_admin in [(95, 1, 0), (96, 1, 0), (124, 1, 0), (126, 1, 1)]:
+            with clock.frozen(begin + minutes * MINUTE):
+                escalate_alarms()
+            assert (len(told(manager)), len(told(admin_user_of_org))) == (to_manager, to_admin), minutes
+
+    def test_who_was_told_first_is_not_the_next_role(self, plant, manager, admin_user_of_org):
+        """Without technicians managers are called at once."""
+        Membership.objects.filter(role=Role.TECHNICIAN).update(is_active=False)
+        hear_all(plant.organization, manager, admin_user_of_org)
+        AlarmPolicy.objects.update(escalate_minor_min=30)
+        raised(plant)
+        assert len(told(manager)) == 1
+        with clock.frozen(clock.now() + 31 * MINUTE):
+            escalate_alarms()
+        assert (len(told(manager)), len(told(admin_user_of_org))) == (1, 1)
 
     def test_where_there_is_nobody_else_that_is_written_down_once(self, plant):
         AlarmPolicy.objects.update(escalate_minor_min=30)

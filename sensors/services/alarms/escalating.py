@@ -54,9 +54,10 @@ def _escalate(organization: Organization, alarm_ids: list[int], policy: AlarmPol
     by_rank: dict[int, list[tuple[Alarm, AlarmEntry]]] = defaultdict(list)
     people_of = {}
     for alarm in due:
-        rank, people = audience(organization, escalations=alarm.escalations + 1)
-        alarm.escalations, people_of[rank] = rank, people
-        alarm.save(update_fields=["escalations"])
+        told, _ = audience(organization, escalations=alarm.escalations)
+        rank, people = audience(organization, escalations=told + 1)
+        alarm.escalations, alarm.escalated_at, people_of[rank] = rank, clock.now(), people
+        alarm.save(update_fields=["escalations", "escalated_at"])
         to_whom = f"to the {AUDIENCES[rank].label.lower()}s" if people else "there is nobody else to tell"
         by_rank[rank].append((alarm, write_entry(alarm, EntryKind.ESCALATED, comment=to_whom)))
     for rank, alarms in by_rank.items():
@@ -74,4 +75,4 @@ def _is_due(alarm: Alarm, policy: AlarmPolicy) -> bool:
     }.get(alarm.severity)
     if minutes is None:
         return False
-    return alarm.unanswered_since + timedelta(minutes=minutes) * (alarm.escalations + 1) <= clock.now()
+    return (alarm.escalated_at or alarm.unanswered_since) + timedelta(minutes=minutes) <= clock.now()

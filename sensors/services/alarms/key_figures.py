@@ -121,10 +121,10 @@ def _states(organization: Organization) -> dict[str, int]:
 def _minutes_to_acknowledge(organization: Organization, since: datetime) -> float | None:
     """Over alarms that were called since then and acknowledged; those of nobody say nothing."""
     answered = Alarm.objects.for_organization(organization).filter(
-        annunciated_at__gte=since, acknowledged_at__isnull=False
+        annunciated_at__gte=since, unanswered_since__isnull=False, acknowledged_at__isnull=False
     )
     waits = [
         (acknowledged - called).total_seconds() / 60
-        for called, acknowledged in answered.values_list("annunciated_at", "acknowledged_at")[:MOST_CALLS]
+        for called, acknowledged in answered.values_list("unanswered_since", "acknowledged_at")[:MOST_CALLS]
     ]
     return float(np.median(waits)) if len(waits) >= 5 else None

@@ -71,7 +71,7 @@ def move(
         alarm.annunciated_at = now
         if before not in UNANSWERED:
             # One that comes and goes, and that nobody answers, waits since it called first.
-            alarm.unanswered_since, alarm.escalations = now, 0
+            alarm.unanswered_since, alarm.escalations, alarm.escalated_at = now, 0, None
         alarm.acknowledged_at = alarm.acknowledged_by = None
     alarm.save()
     return write_entry(

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 
 from smartmaint import clock
+from smartmaint.accounts.models import Membership
 from smartmaint.notifications.models import Channel, Notification, NotificationPreference
 
 DUMMY = "django.core.mail.backends.dummy.EmailBackend"
@@ -38,6 +39,10 @@ def record_delivery(notification: Notification, delivery: Delivery) -> None:
 
 def _why_not_by_email(notification: Notification) -> str:
     """In words; empty when it goes by e-mail."""
+    # It may have waited for a mail server, and the person left meanwhile.
+    members = Membership.objects.for_organization(notification.organization)
+    if not members.filter(user=notification.recipient_id, is_active=True, user__is_active=True).exists():
+        return "no longer a member"
     if not notification.recipient.email:
         return "no e-mail address"
     if settings.EMAIL_BACKEND == DUMMY:

@@ -1,7 +1,6 @@
 """Telling people: rows in the caller's transaction, so that an event and its messages commit together or not at all."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from django.db import transaction
 
@@ -29,14 +28,13 @@ def notify(
     body: str = "",
     link: str = "",
     about: str = "",
-    due_at: datetime | None = None,
     is_personal: bool = False,
-) -> int:
-    """Tell `recipients` of an event; returns how many messages were written.
+) -> None:
+    """Tell `recipients` of an event.
 
-    `key` names the event (at most 200 characters): who was told of it is not told again. `due_at` (wall clock) is the
-    earliest moment to send it. People who are no active members of the organisation are left out, and those who did not
-    choose this severity, unless it is personal: about something that was given to them by name.
+    `key` names the event (at most 200 characters): who was told of it is not told again. People who are no active
+    members of the organisation are left out, and those who did not choose this severity, unless it is personal: about
+    something that was given to them by name.
     """
     people = _members(organization, recipients)
     if not is_personal:
@@ -53,14 +51,12 @@ def notify(
             body=body,
             link=link,
             created_at=clock.now(),
-            due_at=due_at or queue_now(),
+            due_at=queue_now(),
         )
         for user_id in people
     ]
-    before = Notification.objects.filter(organization=organization, key=key).count()
     # In the order of their keys, as everybody who writes to more than one person.
     Notification.objects.bulk_create(messages, ignore_conflicts=True)
-    return Notification.objects.filter(organization=organization, key=key).count() - before
 
 
 def people_in_role(organization: Organization, role: Role) -> list[User]:

@@ -250,3 +250,27 @@ def test_no_readings_break_the_detector(readings, max_change):
     for excursion in excursions:
         assert excursion.started_us <= excursion.peak_us
         assert 0.0 <= excursion.score <= 1.0
+
+
+def test_a_change_of_noise_begins_with_no_reading():
+    """A spike may begin with any reading, and of two excursions that begin alike one would be taken for the other."""
+    ts_us, values = plant_sensor(3, days=60, amplitude=0.0, weekend=0.0)
+    values[30 * DAY :] = 50 + np.random.default_rng(1).normal(0, 4, 30 * DAY)
+    _, found = watch(ts_us, values)
+    slow = [one for one in latest(found).values() if one.pattern == "noise"]
+    assert slow
+    assert not {one.started_us for one in slow} & set(ts_us.tolist())
+
+
+def test_what_is_stuck_at_an_hour_of_which_nothing_is_known_is_told_with_a_number():
+    """The machine reports by day; one night its instrument freezes and goes on sending."""
+    ts_us, values = plant_sensor(3, days=42, amplitude=0.0, weekend=0.0)
+    hour = ts_us // 3_600_000_000 % 24
+    freezes_at = 40 * DAY + int(np.flatnonzero(hour[40 * DAY :] == 21)[0])
+    values[freezes_at:] = values[freezes_at]
+    is_sent = (hour >= 6) & (hour < 22)
+    is_sent[freezes_at : freezes_at + 5 * HOUR] = True
+    end = freezes_at + 5 * HOUR
+    _, found = watch(ts_us[:end][is_sent[:end]], values[:end][is_sent[:end]])
+    assert [one.pattern for one in latest(found).values()] == ["stuck"]
+    assert all(one.expected == values[freezes_at] for one in found)
