@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta
 
 import numpy as np
 
-from equipment.models import Criticality, Equipment, EquipmentClass, FailureMode, Site
+from equipment.models import Criticality, Equipment, EquipmentClass, FailureMode, Site, State
 from maintenance.models import (
     Certificate,
     MaintenancePolicy,
@@ -156,6 +156,21 @@ def post(
             historical=historical,
         ),
     )
+
+
+def put_into_a_train(plant: Plant, *, state: State = State.OPERATING) -> Equipment:
+    """Make the plant's machine part of another one, in that state; returns it."""
+    train = Equipment.objects.create(
+        organization=plant.organization,
+        site=plant.site,
+        tag="TRAIN",
+        name="Train",
+        equipment_class=plant.machine.equipment_class,
+        state=state,
+    )
+    plant.machine.parent = train
+    plant.machine.save()
+    return train
 
 
 def foretell(plant: Plant, *, p7: float = 0.1, p30: float = 0.8, **fields: object) -> Prediction:

@@ -31,7 +31,7 @@ def _entry(entry: AlarmEntry, machines: Machines, because: Cause | None) -> Entr
     alarm, place = entry.alarm, _place(entry)
     return Entry(
         place=place,
-        title=f"Alarm {entry.get_kind_display()}: {alarm.failure_mode.name}",
+        title=f"Alarm {entry.get_kind_display()}: {alarm.what}",
         words=f"{entry.get_severity_display()}, {entry.get_to_state_display().lower()}"
         + (f", by {entry.by.display_name}." if entry.by else "."),
         details=tuple(filter(None, [entry.comment])),

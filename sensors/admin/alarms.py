@@ -174,7 +174,7 @@ class AlarmAdmin(ReadOnlyScopedModelAdmin):
 
     @admin.display(description="alarm", ordering="equipment__tag")
     def name(self, alarm: Alarm) -> str:
-        return f"{alarm.equipment}: {alarm.failure_mode.name}"
+        return f"{alarm.equipment}: {alarm.what}"
 
     @display(description="severity", label=SEVERITY_BADGES)
     def severity_badge(self, alarm: Alarm) -> tuple[str, str]:

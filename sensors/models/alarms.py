@@ -142,7 +142,12 @@ class Alarm(OrganizationOwned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.equipment.tag} {self.failure_mode.name}"
+        return f"{self.equipment.tag} {self.what}"
+
+    @property
+    def what(self) -> str:
+        """What it warns of, in a few words: its failure mode, if that is known."""
+        return "something unusual" if self.failure_mode.is_unknown else self.failure_mode.name
 
     def get_absolute_url(self) -> str:
         return reverse("alarm", args=[self.pk])

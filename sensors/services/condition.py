@@ -65,7 +65,7 @@ def _alarms(sensors: dict[int, tuple[int, int]]) -> list[HealthReport]:
     troubles: dict[int, list[Trouble]] = defaultdict(list)
     alarms = Alarm.objects.open().filter(is_active=True, equipment__in=sensors).exclude(state__in=CALM)
     for alarm in alarms.select_related("failure_mode"):
-        words = f"{alarm.get_severity_display().lower()}: {alarm.failure_mode.name}"
+        words = f"{alarm.get_severity_display().lower()}: {alarm.what}"
         if alarm.state == State.SHELVED:
             words += ", shelved"
         troubles[alarm.equipment_id].append(Trouble(words, OF_ALARM[alarm.severity]))

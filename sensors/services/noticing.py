@@ -98,13 +98,16 @@ def _end(anomaly: Anomaly, at: datetime) -> None:
     anomaly_ended.send(sender=Anomaly, anomaly=anomaly)
 
 
-@transaction.atomic
 def end_excursions_of_switched_off(organization: Organization | None = None) -> int:
     """End what sensors that are switched off left open: no reading of theirs will. Returns how many."""
     excursions = Anomaly.objects.for_one_or_all(organization).open().exclude(kind=Anomaly.Kind.NO_DATA)
     left_open = excursions.filter(sensor__is_active=False).order_by("sensor_id", "id")
-    locked = left_open.select_for_update(no_key=True, of=("self",)).values_list("pk", flat=True)
-    return Anomaly.objects.filter(pk__in=list(locked)).update(ended_at=Greatest(F("started_at"), clock.now()))
+    if not left_open.exists():
+        return 0
+    with transaction.atomic():
+        locked = left_open.select_for_update(no_key=True, of=("self",)).values_list("pk", flat=True)
+        ended = Anomaly.objects.filter(pk__in=list(locked))
+        return ended.update(ended_at=Greatest(F("started_at"), clock.now()))
 
 
 def _update_anomaly(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from equipment.models import Criticality, Site
+from equipment.models import Criticality, FailureMode, Site
 from sensors.models import Alarm
 from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
 from sensors.services.alarms.watching import watch_alarms
@@ -175,6 +175,12 @@ def test_viewers_look_and_do_nothing(viewer_client, alarm):
     for verb in ("acknowledge", "reset", "shelve", "unshelve", "comment", "assign", "take-out", "put-back"):
         assert viewer_client.post(f"{LIST}{alarm.pk}/{verb}/").status_code == 403
     assert now(alarm).state == "unacknowledged"
+
+
+def test_one_of_no_known_failure_mode_is_called_unusual(viewer_client, alarm):
+    alarm.failure_mode = FailureMode.objects.unknown_of(alarm.organization_id)
+    alarm.save()
+    assert "<h1>PUMP-7: something unusual</h1>" in viewer_client.get(f"{LIST}{alarm.pk}/").content.decode()
 
 
 def test_the_work_at_its_machine_is_told(viewer_client, alarm, pending, plant):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from django.db import IntegrityError
 
-from equipment.models import Equipment, State
+from equipment.models import State
 from sensors.agents import detect_anomalies
 from sensors.detection.detector import DetectorState as Memory
 from sensors.models import Anomaly, DetectorState, Pattern
 from sensors.services.stops import planned_stops
 from sensors.storage import microseconds
 from smartmaint import clock
-from tests.plants import make_plant, make_sensor, post
+from tests.plants import make_plant, make_sensor, post, put_into_a_train
 
 pytestmark = pytest.mark.django_db
 
@@ -109,18 +109,8 @@ def test_what_is_measured_while_people_work_on_the_machine_is_nothing_unusual_an
 
 
 def test_a_stop_of_what_a_machine_is_part_of_is_its_own(plant, start):
-    train = Equipment(
-        organization=plant.organization,
-        site=plant.site,
-        tag="TRAIN",
-        name="Train",
-        equipment_class=plant.machine.equipment_class,
-        state=State.OUT_OF_SERVICE,
-    )
-    train._history_date = start
-    train.save()
-    plant.machine.parent = train
-    plant.machine.save()
+    train = put_into_a_train(plant, state=State.OUT_OF_SERVICE)
+    train.history.update(history_date=start)
     beside = make_plant(plant.organization, name="fan-1").machine
 
     assert planned_stops({plant.machine.pk, beside.pk}) == {plant.machine.pk: [(microseconds(start), None)]}

@@ -1,7 +1,6 @@
 """A sensor from which nothing comes any more is noticed, once, and so is its return; what is no silence is not."""
 
 import json
-import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Timer
@@ -9,7 +8,7 @@ from threading import Timer
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from equipment.models import Equipment, State
+from equipment.models import State
 from predictions.models import Prediction
 from sensors.agents import detect_anomalies, notice_silence, validate_anomalies
 from sensors.ingest.parsed import from_columns
@@ -35,7 +34,8 @@ from sensors.wording import interval_in_words, silence_in_words
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Scope
 from smartmaint.accounts.services import disable_api_key, issue_api_key
-from tests.plants import make_plant, make_sensor, post
+from tests.locks import held_elsewhere
+from tests.plants import make_plant, make_sensor, post, put_into_a_train
 
 pytestmark = pytest.mark.django_db
 
@@ -304,16 +304,7 @@ def test_a_machine_at_a_planned_stop_may_be_silent_until_it_is_back(plant, day, 
 
 
 def test_so_may_one_that_is_part_of_a_machine_at_a_planned_stop(plant, day):
-    train = Equipment.objects.create(
-        organization=plant.organization,
-        site=plant.site,
-        tag="TRAIN",
-        name="Train",
-        equipment_class=plant.machine.equipment_class,
-        state=State.OUT_OF_SERVICE,
-    )
-    plant.machine.parent = train
-    plant.machine.save()
+    train = put_into_a_train(plant, state=State.OUT_OF_SERVICE)
     day.post(plant.sensor)
     day.go_on(HOUR)
     assert silences() == []
@@ -644,16 +635,9 @@ class TestWords:
 
 
 def test_a_look_that_begins_while_another_goes_on_leaves_it_to_that(plant):
-    other = connection.copy()
-    try:
-        with other.cursor() as elsewhere:
-            elsewhere.execute(
-                "SELECT pg_advisory_lock(%s, 0)", [zlib.crc32(notice_silence.name.encode()) - 2**31]
-            )
+    with held_elsewhere(notice_silence.name):
         notice_silence()
         assert not SilenceWatch.objects.exists()
-    finally:
-        other.close()
     notice_silence()
     assert SilenceWatch.objects.exists()
 

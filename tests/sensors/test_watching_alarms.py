@@ -19,7 +19,7 @@ from smartmaint.accounts.services import add_member
 from smartmaint.notifications.models import Notification
 from smartmaint.notifications.services.preferences import set_preference
 from tests.alarms import end, end_all, journal, notice, raised
-from tests.plants import make_limit, make_plant, make_sensor, make_task
+from tests.plants import make_limit, make_plant, make_sensor, make_task, put_into_a_train
 
 pytestmark = pytest.mark.django_db
 
@@ -99,16 +99,7 @@ class TestWorkOnTheMachine:
 
     def test_the_state_of_a_machine_above_suppresses_too(self, plant):
         alarm = raised(plant)
-        above = Equipment.objects.create(
-            organization=plant.organization,
-            site=plant.site,
-            tag="HALL",
-            name="Hall",
-            equipment_class=plant.machine.equipment_class,
-            state=State.MAINTENANCE,
-        )
-        plant.machine.parent = above
-        plant.machine.save()
+        above = put_into_a_train(plant, state=State.MAINTENANCE)
         watch_alarms()
         assert now(alarm).state == "suppressed_by_design"
         Equipment.objects.filter(pk=above.pk).update(state=State.OPERATING)

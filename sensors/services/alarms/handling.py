@@ -105,7 +105,7 @@ def assign_alarm(*, alarm: Alarm, by: User, assignee: User | None) -> Alarm:
             recipients=[assignee],
             key=f"alarm {locked.pk} entry {entry.pk}",
             severity=Severity(locked.severity),
-            subject=f"Yours: {locked.equipment}: {locked.failure_mode.name}",
+            subject=f"Yours: {locked.equipment}: {locked.what}",
             body=f"{by.display_name} gave you this alarm. {locked.summary}",
             link=locked.get_absolute_url(),
             about=str(locked.equipment),

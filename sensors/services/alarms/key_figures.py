@@ -107,7 +107,7 @@ def _names(points: list[Point], number: dict[Point, int]) -> dict[int, str]:
         .select_related("equipment", "failure_mode")
     )
     names = {
-        Point(alarm.equipment_id, alarm.failure_mode_id): f"{alarm.equipment}: {alarm.failure_mode.name}"
+        Point(alarm.equipment_id, alarm.failure_mode_id): f"{alarm.equipment}: {alarm.what}"
         for alarm in alarms
     }
     return {number[point]: names[point] for point in points}

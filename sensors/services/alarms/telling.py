@@ -55,7 +55,7 @@ def tell_of_annunciation(alarm: Alarm, entry: AlarmEntry) -> None:
             recipients=people,
             key=f"alarm {alarm.pk} entry {entry.pk}",
             severity=Severity(alarm.severity),
-            subject=f"{alarm.equipment}: {alarm.failure_mode.name}",
+            subject=f"{alarm.equipment}: {alarm.what}",
             body=alarm.summary,
             link=alarm.get_absolute_url(),
             about=str(alarm.equipment),
@@ -132,7 +132,7 @@ def tell_of_escalation(
                 recipients=people,
                 key=f"alarm {alarm.pk} entry {entry.pk}",
                 severity=Severity(alarm.severity),
-                subject=f"Nobody acknowledged: {alarm.equipment}: {alarm.failure_mode.name}",
+                subject=f"Nobody acknowledged: {alarm.equipment}: {alarm.what}",
                 body=alarm.summary,
                 link=alarm.get_absolute_url(),
                 about=str(alarm.equipment),
@@ -170,7 +170,5 @@ def _list_of(organization: Organization) -> str:
 
 def _lines(alarms: Iterable[Alarm], *, of: int) -> str:
     """The first of so many alarms, a line each, and how many more there are."""
-    lines = [
-        f"{alarm.get_severity_display()}: {alarm.equipment}, {alarm.failure_mode.name}" for alarm in alarms
-    ]
+    lines = [f"{alarm.get_severity_display()}: {alarm.equipment}, {alarm.what}" for alarm in alarms]
     return "\n".join([*lines, *([f"and {of - len(lines)} more"] if of > len(lines) else [])])
