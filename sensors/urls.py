@@ -4,6 +4,7 @@ from sensors.views import alarms, plots
 
 urlpatterns = [
     path("alarms/", alarms.alarm_list, name="alarm-list"),
+    path("alarms/count/", alarms.alarm_count, name="alarm-count"),
     path("alarms/<int:pk>/", alarms.alarm, name="alarm"),
     path("alarms/<int:pk>/acknowledge/", alarms.acknowledge, name="alarm-acknowledge"),
     path("alarms/<int:pk>/reset/", alarms.reset, name="alarm-reset"),

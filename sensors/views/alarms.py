@@ -34,7 +34,7 @@ from sensors.services.alarms.handling import (
 )
 from sensors.services.alarms.moving import AlarmRefused
 from sensors.services.event_counts import events_behind
-from smartmaint.accounts.access import organization_of, role_required
+from smartmaint.accounts.access import allows, organization_of, role_required
 from smartmaint.accounts.models import Role
 
 PER_PAGE = 50
@@ -85,6 +85,17 @@ def alarm_list(request: HttpRequest) -> HttpResponse:
         "quick_hours": QUICK_HOURS,
     }
     return render(request, "alarms/list.html", context)
+
+
+@require_safe
+def alarm_count(request: HttpRequest) -> HttpResponse:
+    """How many alarms are open, which every page asks again and again.
+
+    Who is logged out meanwhile is told nothing, and not led elsewhere: the page may hold what somebody is writing.
+    """
+    if not allows(request, Role.VIEWER):
+        return HttpResponse(status=204)
+    return render(request, "alarms/count.html")
 
 
 @require_safe

@@ -121,6 +121,7 @@ urlpatterns = [
     path("", page, name="home"),
     path("jobs/", role_required(Role.TECHNICIAN)(page), name="my-jobs"),
     path("alarms/", role_required(Role.VIEWER)(page), name="alarm-list"),
+    path("alarms/count/", role_required(Role.VIEWER)(page), name="alarm-count"),
     path("machines/", role_required(Role.VIEWER)(page), name="machine-list"),
     path("", include(accounts_urls)),
     path("", include(notifications_urls)),

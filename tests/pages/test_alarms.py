@@ -214,6 +214,16 @@ def test_a_foreign_alarm_is_not_there(outsider_client, alarm):
     assert shown(outsider_client) == []
 
 
+def test_the_number_of_alarms_renews_itself_on_every_page(viewer_client, client, outsider_client, alarm):
+    page = viewer_client.get("/machines/").content.decode()
+    assert f'hx-get="{LIST}count/"' in page
+    number = viewer_client.get(f"{LIST}count/").content.decode()
+    assert "1<span" in number
+    assert "hidden" in outsider_client.get(f"{LIST}count/").content.decode()
+    logged_out = client.get(f"{LIST}count/")
+    assert (logged_out.status_code, logged_out.content) == (204, b"")
+
+
 def test_verbs_are_posted(owner_client, alarm):
     assert owner_client.get(f"{LIST}{alarm.pk}/acknowledge/").status_code == 405
     assert owner_client.post(f"{LIST}{alarm.pk}/").status_code == 405
