@@ -75,7 +75,10 @@ def path_figures(file: Path, *, time_column: str, horizon: int) -> dict[str, flo
 
 
 def cycle_figures(folder: Path) -> dict[str, float]:
-    """A day ahead on NAB's series by the hour that have a daily cycle, pooled over all windows: error and coverage."""
+    """A day ahead on NAB's series by the hour that have a daily cycle: the files' mean error, all windows' coverage.
+
+    Raises ValueError where there is none.
+    """
     covered_80, covered_95, ours_mase, naive_mase, windows_in_all = [], [], [], [], 0
     for file in sorted((folder / "data").glob("*/*.csv")):
         ts_us, values = by_the_hour(file)
@@ -97,6 +100,8 @@ def cycle_figures(folder: Path) -> dict[str, float]:
             covered.append(is_inside[is_there])
         ours_mase.append(scaled_error(windows.truths, path, unit))
         naive_mase.append(scaled_error(windows.truths, forecast_naively(windows)[0], unit))
+    if not covered_80:
+        raise ValueError(f"{folder / 'data'} holds no series with a daily cycle.")
     shares = [float(inside.mean()) for inside in covered_80]
     return {
         "series": float(len(covered_80)),
@@ -239,7 +244,10 @@ def main(arguments: Sequence[str]) -> int:
                 options.hourly, time_column=options.time, horizon=horizon
             )
     if options.nab:
-        figures["daily_cycles_24h"] = cycle_figures(options.nab)
+        try:
+            figures["daily_cycles_24h"] = cycle_figures(options.nab)
+        except ValueError as error:
+            parser.error(str(error))
     if options.assets:
         figures["failure"] = failure_figures(options.assets, options.other_assets)
         figures["product"] = product_figures(options.assets)

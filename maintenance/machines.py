@@ -145,6 +145,11 @@ def worst_machines(organization: Organization, *, at_least: float) -> list[Predi
     return list(worst.values())
 
 
+def is_anything_foretold(organization: Organization) -> bool:
+    """Whether a prediction holds now of any machine."""
+    return last_words(*_watched(organization)).exists()
+
+
 def count_worst_machines(organization: Organization, *, at_least: float) -> int:
     """How many `worst_machines` there are, without reading them."""
     words = last_words(*_watched(organization)).filter(p_30d__gte=at_least)

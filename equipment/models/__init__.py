@@ -1,5 +1,6 @@
 from equipment.models.health import Health, HealthDay, HealthPart, Part
 from equipment.models.plant import (
+    PLANNED_STOPS,
     Criticality,
     Equipment,
     EquipmentClass,
@@ -13,6 +14,7 @@ from equipment.models.plant import (
 )
 
 __all__ = [
+    "PLANNED_STOPS",
     "Criticality",
     "Equipment",
     "EquipmentClass",

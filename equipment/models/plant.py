@@ -157,6 +157,10 @@ class State(models.TextChoices):
     OUT_OF_SERVICE = "out_of_service", "Out of service"
 
 
+# People have said so, of a machine or of what it is part of.
+PLANNED_STOPS = (State.MAINTENANCE, State.OUT_OF_SERVICE)
+
+
 class EquipmentQuerySet(ScopedQuerySet):
     def with_descendants(self, *, of: "Equipment") -> Self:
         """A machine and all that stands below it in the tree."""
@@ -230,6 +234,14 @@ class Equipment(OrganizationOwned):
     def ancestors(self) -> list["Equipment"]:
         """The way up the tree, the top first, without the machine itself."""
         return list(Equipment.objects.raw(_ANCESTORS, [self.parent_id]))
+
+    @property
+    def state_as_part(self) -> str:
+        """Its own state, but that of what it is part of where that stands by plan: its parts then do too."""
+        if self.state in PLANNED_STOPS or self.parent_id is None:
+            return self.state
+        stopped = (above.state for above in reversed(self.ancestors()) if above.state in PLANNED_STOPS)
+        return next(stopped, self.state)
 
 
 class KeyRestriction(OrganizationOwned):

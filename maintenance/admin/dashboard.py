@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from maintenance.health import least_healthy
-from maintenance.machines import worst_machines
+from maintenance.machines import is_anything_foretold, worst_machines
 from maintenance.models import MaintenanceLog, MaintenanceTask, Proposal
 from maintenance.wording import distance_in_words
 from predictions.models import Outcome, Prediction, PredictionOutcome
@@ -22,7 +22,7 @@ from smartmaint.accounts.models import Organization
 WEEK = timedelta(days=7)
 LISTED = 5
 MACHINES_AT_RISK = 10
-# Within 30 days; of each machine that moves something less is foretold.
+# Within 30 days; what is less is nobody's concern yet.
 LEAST_RISK = 0.05
 ENOUGH_SCORES = 5
 # The colours of the dashboard are those of risks.
@@ -51,7 +51,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "waiting": _waiting(organization),
         "machines_at_risk": _machines_at_risk(organization),
-        "is_foretold": Prediction.objects.for_organization(organization).made().exists(),
+        "least_risk": percent(LEAST_RISK),
+        "is_foretold": is_anything_foretold(organization),
         "least_healthy": _least_healthy(organization),
         "steps": _steps(organization),
         "accuracy": _accuracy(organization),

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import BaseModelForm
 from django.http import HttpRequest, HttpResponse
@@ -126,8 +127,9 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
         start_replay(run=obj, files=form.cleaned_data["files"], user=request.user)
 
     def delete_model(self, request: HttpRequest, obj: ReplayRun) -> None:
-        take_scratch_away(obj)
-        obj.delete()
+        with transaction.atomic():
+            take_scratch_away(obj)
+            obj.delete()
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ReplayRun]) -> None:
         for run in queryset:

@@ -28,4 +28,10 @@ class Migration(migrations.Migration):
                 help_text="A stretch began; of one that breaks off nobody knows how far it was.",
             ),
         ),
+        # Until now attempts told of a stretch that broke off.
+        migrations.RunSQL(
+            "UPDATE maintenance_replayrun SET is_being_told = true "
+            "WHERE scratch_id IS NOT NULL AND finished_at IS NULL AND attempts > 0",
+            migrations.RunSQL.noop,
+        ),
     ]

@@ -1,6 +1,7 @@
 """Each failure of a replay: how long before it a task was proposed, or how far what was seen of it came."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,6 +27,16 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Proposed:
+    """A task that was proposed, and until when it was open (None: still), in microseconds since 1970."""
+
+    number: str
+    machine: str
+    created_us: int
+    closed_us: int | None = None
+
+
+@dataclass(frozen=True)
 class Foreseen:
     """One failure of one machine: `modes` at `at_us`, in microseconds since 1970; `why` is a sentence for people.
 
@@ -40,98 +51,79 @@ class Foreseen:
     why: str
 
 
-def tell_failures(past: Past, plant: ReplayPlant, tasks: Sequence[tuple[str, Moment]]) -> list[Foreseen]:
-    """What became of each failure, from what the replay left in its organisation; `tasks` by number."""
-    modes: dict[Moment, set[str]] = {}
+def tell_failures(past: Past, plant: ReplayPlant, tasks: Sequence[Proposed]) -> list[Foreseen]:
+    """What became of each failure while readings came, from what the replay left in its organisation."""
+    modes: dict[Moment, set[str]] = defaultdict(set)
     for failure in past.failures:
-        modes.setdefault((failure.machine, failure.at_us), set()).add(failure.what)
-    ready_us = past.begins_us + WARM_UP_H * HOUR_US
-    return [
-        _tell((machine, at_us), modes, plant, tasks, ready_us)
-        for machine, at_us in sorted(modes)
-        if at_us <= past.ends_us
-    ]
+        if past.begins_us <= failure.at_us <= past.ends_us:
+            modes[failure.machine, failure.at_us].add(failure.what)
+    told, last_of = [], dict[str, int]()
+    for machine, at_us in sorted(modes):
+        since_us = last_of.get(machine, past.begins_us)
+        own = [task for task in tasks if task.machine == machine and since_us < task.created_us <= at_us]
+        outcome, lead_h, why = _tell(own, machine, at_us, past.begins_us, plant)
+        told.append(Foreseen(machine, at_us, tuple(sorted(modes[machine, at_us])), outcome, lead_h, why))
+        last_of[machine] = at_us
+    return told
 
 
 def _tell(
-    failure: Moment,
-    modes: Mapping[Moment, set[str]],
-    plant: ReplayPlant,
-    tasks: Sequence[tuple[str, Moment]],
-    ready_us: int,
-) -> Foreseen:
-    machine, at_us = failure
-
-    def told(outcome: Outcome, why: str, lead_h: float | None = None) -> Foreseen:
-        return Foreseen(machine, at_us, tuple(sorted(modes[failure])), outcome, lead_h, why)
-
+    own: Sequence[Proposed], machine: str, at_us: int, begins_us: int, plant: ReplayPlant
+) -> tuple[Outcome, float | None, str]:
+    """Of a failure, by the tasks that were proposed for its machine since the one before."""
+    ready_us = begins_us + WARM_UP_H * HOUR_US
     if at_us < ready_us + GRACE_H * HOUR_US:
-        return told(Outcome.LEFT_OUT, "Too early: nothing was known of the machine yet.")
-    leads = {
-        number: (at_us - task_us) / HOUR_US
-        for number, (of, task_us) in tasks
-        if of == machine and ready_us <= task_us <= at_us
-    }
-    in_time = {number: lead_h for number, lead_h in leads.items() if lead_h <= HORIZON_H}
+        return Outcome.LEFT_OUT, None, "Too early: nothing was known of the machine yet."
+    leads_h = {task: (at_us - task.created_us) / HOUR_US for task in own}
+    in_time = [task for task in own if leads_h[task] <= HORIZON_H and task.created_us >= ready_us]
     if in_time:
-        number, lead_h = max(in_time.items(), key=lambda task: task[1])
+        first = max(in_time, key=lambda task: leads_h[task])
+        lead_h = leads_h[first]
         if lead_h >= min(LEADS_H):
-            return told(Outcome.CAUGHT, f"{number} was proposed {lead_h:.0f} h before.", lead_h)
-        return told(Outcome.LATE, f"{number} was proposed {lead_h * 60:.0f} min before.", lead_h)
-    # One that was open still when the machine failed before this foresaw that failure.
-    since_us = max((us for of, us in modes if of == machine and us < at_us), default=ready_us)
-    early = {number: lead_h for number, lead_h in leads.items() if lead_h < (at_us - since_us) / HOUR_US}
-    if early:
-        number, lead_h = min(early.items(), key=lambda task: task[1])
-        if lead_h <= 2 * HORIZON_H:
-            return told(Outcome.MISSED, f"{number} was proposed {lead_h:.0f} h before, too early to count.")
-    return told(Outcome.MISSED, _why_missed(plant, machine, moment(at_us)))
+            return Outcome.CAUGHT, lead_h, f"{first.number} was proposed {lead_h:.0f} h before."
+        return Outcome.LATE, lead_h, f"{first.number} was proposed {lead_h * 60:.0f} min before."
+    if own:
+        last = min(own, key=lambda task: leads_h[task])
+        is_open = last.closed_us is None or last.closed_us >= at_us
+        if is_open or leads_h[last] <= 2 * HORIZON_H:
+            when = "in the first week" if last.created_us < ready_us else f"{leads_h[last]:.0f} h before"
+            return Outcome.MISSED, None, f"{last.number} was proposed {when}, too early to count."
+    return Outcome.MISSED, None, _why_missed(plant, machine, moment(at_us))
 
 
 def _why_missed(plant: ReplayPlant, machine: str, failed_at: datetime) -> str:
     """How far the most promising of what was seen came, in the hours in which a task would have counted."""
-    since = failed_at - HORIZON
+    since, of_machine = failed_at - HORIZON, plant.machines[machine]
     seen = list(
         Anomaly.objects.filter(
-            Q(ended_at=None) | Q(ended_at__gt=since),
-            sensor__equipment=plant.machines[machine],
-            detected_at__lte=failed_at,
+            Q(ended_at=None) | Q(ended_at__gt=since), sensor__equipment=of_machine, detected_at__lte=failed_at
         )
         .exclude(kind=Anomaly.Kind.NO_DATA)
         .select_related("sensor", "limit")
         .order_by("detected_at", "pk")
     )
-    decided = list(_decided(plant, machine, since, failed_at))
-    after_anomalies = [one for one in decided if one.prediction.anomaly is not None]
-    if (proposal := _best(after_anomalies)) is not None:
+    refused = (
+        Proposal.objects.filter(
+            prediction__sensor__equipment=of_machine, decided_at__lte=failed_at, task=None
+        )
+        .select_related("prediction__anomaly__sensor", "prediction__anomaly__limit")
+        .order_by("pk")
+    )
+    if (proposal := _best(refused.filter(prediction__anomaly__in=seen))) is not None:
         sign = _sign(proposal.prediction.anomaly, failed_at)
         return f"{sign} It was believed, and came to no task: {proposal.reason}"
     if seen:
         best = max(seen, key=_how_far)
         return f"{_sign(best, failed_at)} {_judged(best)}"
-    if (proposal := _best(decided)) is not None:
+    if (proposal := _best(refused.filter(decided_at__gt=since, prediction__anomaly=None))) is not None:
         return f"Nothing unusual was noticed, and the forecast came to no task: {proposal.reason}"
     return f"Nothing unusual was noticed in the {HORIZON_H} h before."
-
-
-def _decided(plant: ReplayPlant, machine: str, since: datetime, failed_at: datetime) -> Iterable[Proposal]:
-    return Proposal.objects.filter(
-        prediction__sensor__equipment=plant.machines[machine],
-        decided_at__gt=since,
-        decided_at__lte=failed_at,
-    ).select_related("prediction__anomaly__sensor", "prediction__anomaly__limit")
 
 
 def _best(proposals: Iterable[Proposal]) -> Proposal | None:
     """What was kept from being a task by something else than its risk; else the highest risk."""
     return max(
-        proposals,
-        key=lambda one: (
-            one.decision != Decision.LOW_RISK,
-            one.prediction.p_30d,
-            -one.pk,
-        ),
-        default=None,
+        proposals, key=lambda one: (one.decision != Decision.LOW_RISK, one.prediction.p_30d), default=None
     )
 
 

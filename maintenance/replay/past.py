@@ -13,7 +13,7 @@ from maintenance.replay.mapping import Mapping, PastUnreadable, Table
 from sensors.ingest.events import MAX_CODE, MAX_TAG
 
 MOST_SENSORS = 2_000
-OFFSET = r"(?:[Zz]|[Tt ]\d\d(?::?\d\d){0,2}(?:\.\d+)?\s*[+-]\d\d(?::?\d\d)?)$"
+OFFSET = r"(?:[Zz]|[Tt ]\d\d(?::?\d\d){0,2}(?:\.\d+)?\s*[+-]\d{1,2}(?::?\d\d)?)$"
 # A clock that was reset, or a slip of the pen, would have decades lived through in which nothing is.
 YEARS = (1971, 2099)
 
@@ -117,12 +117,19 @@ def _numbers(column: pd.Series, file: str, name: str) -> NDArray[np.float64]:
     try:
         return pd.to_numeric(column.replace("", None)).to_numpy(dtype=np.float64)
     except (ValueError, TypeError):
-        is_unread = pd.to_numeric(column, errors="coerce").isna() & (column != "")
-        example = repr(column[is_unread].iloc[0]) if is_unread.any() else "something"
+        wrong = next((text for text in column if text and not _is_number(text)), "something")
         raise PastUnreadable(
-            f"{file}: the column {name!r} holds {example}, which is no number. Where not all columns are sensors, "
+            f"{file}: the column {name!r} holds {wrong!r}, which is no number. Where not all columns are sensors, "
             "replay.toml names those that are."
         ) from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_occurrences(directory: Path, table: Any, mapping: Mapping, what: str) -> list[Occurrence]:
@@ -170,10 +177,14 @@ def _read(
 
 def _moments(column: pd.Series, file: str, mapping: Mapping) -> NDArray[np.int64]:
     """Times without an offset are taken in the mapping's zone, the first of an hour that repeats."""
+    column = column.str.strip()
     has_offset = column.str.contains(OFFSET)
     if has_offset.any() and not has_offset.all():
         raise PastUnreadable(f"{file}: some times have an offset and some have none.")
-    moments = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=has_offset.all() or None)
+    try:
+        moments = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=has_offset.all() or None)
+    except ValueError as error:
+        raise PastUnreadable(f"{file}: its times cannot be read together: {error}") from error
     is_unread = moments.isna()
     if is_unread.any():
         raise _unreadable(file, column, is_unread, "cannot be read as a time such as 2026-11-22 10:00:00")

@@ -55,6 +55,9 @@ def scratch_plant(past: Past, mapping: Mapping, *, keep: bool) -> Iterator[Repla
             is_kept = keep
         finally:
             if is_kept:
+                IngestPolicy.objects.filter(organization=organization).update(
+                    retention_days=LONGEST_RETENTION_DAYS
+                )
                 Organization.objects.filter(pk=organization.pk).update(is_active=True)
             else:
                 remove_organizations([organization])

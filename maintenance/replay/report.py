@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from maintenance.models import MaintenanceTask, TaskType
-from maintenance.replay.foreseeing import Foreseen, Outcome, tell_failures
+from maintenance.replay.foreseeing import Foreseen, Outcome, Proposed, tell_failures
 from maintenance.replay.past import Past
 from maintenance.replay.plant import ReplayPlant
 from maintenance.replay.scoring import LEADS_H, Moment, Score, is_false, score
@@ -42,6 +42,7 @@ class ToldTask:
 
     machine: str
     created_at: datetime
+    closed_at: datetime | None
     row: dict[str, Any]
 
 
@@ -67,16 +68,24 @@ def make_report(past: Past, plant: ReplayPlant, *, zone: ZoneInfo) -> Report:
     anomalies = sorted((machine, microseconds(at)) for machine, at in told)
     raised = Alarm.objects.for_organization(plant.organization).values_list("equipment__tag", "raised_at")
     alarms = sorted((machine, microseconds(at)) for machine, at in raised)
-    created = [(task.row["task"], (task.machine, microseconds(task.created_at))) for task in tasks]
+    proposed = [
+        Proposed(
+            task.row["task"],
+            task.machine,
+            microseconds(task.created_at),
+            None if task.closed_at is None else microseconds(task.closed_at),
+        )
+        for task in tasks
+    ]
     return Report(
         tasks=tasks,
         anomalies=anomalies,
         alarms=alarms,
         failures=failures,
-        foreseen=tell_failures(past, plant, created),
+        foreseen=tell_failures(past, plant, proposed),
         zone=zone,
         score=score(
-            tasks=[task for _, task in created],
+            tasks=[(task.machine, task.created_us) for task in proposed],
             failures=failures,
             alarms=alarms,
             anomalies=anomalies,
@@ -116,7 +125,7 @@ def _told(task: MaintenanceTask, failures: Sequence[Moment], zone: ZoneInfo) -> 
         task.status,
         _yes(follows),
     )
-    return ToldTask(machine, task.created_at, dict(zip(COLUMNS, values, strict=True)))
+    return ToldTask(machine, task.created_at, task.closed_at, dict(zip(COLUMNS, values, strict=True)))
 
 
 def _yes(is_so: bool) -> str:

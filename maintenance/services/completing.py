@@ -168,8 +168,8 @@ def _hand_back(log: MaintenanceLog) -> None:
 
 def _verdict_on_what_was_foretold(log: MaintenanceLog) -> Verdict:
     """That another mode than the task's failed, or was about to, is not what its predictions said."""
-    verdict, foretold = Verdict(log.verdict), log.task.failure_mode
-    is_another = log.failure_mode != foretold and not foretold.is_unknown
+    verdict, foretold, found = Verdict(log.verdict), log.task.failure_mode, log.failure_mode
+    is_another = found != foretold and not (found.is_unknown or foretold.is_unknown)
     return Verdict.CONFIRMED_ANOTHER_MODE if is_another and verdict.restores else verdict
 
 

@@ -65,9 +65,13 @@ def start_replay(*, run: ReplayRun, files: Mapping[str, bytes], user: User) -> R
 
 @transaction.atomic
 def take_scratch_away(run: ReplayRun) -> None:
-    """Remove the organisation that a replay works in, if there is one."""
-    scratch = Organization.objects.filter(pk=run.scratch_id).first()
-    ReplayRun.objects.filter(pk=run.pk).update(scratch=None)
+    """Remove the organisation that a replay works in, if there is one.
+
+    Its row is asked: an agent may have begun with it since `run` was read.
+    """
+    locked = ReplayRun.objects.select_for_update(no_key=True, of=("self",)).filter(pk=run.pk)
+    scratch = Organization.objects.filter(pk__in=list(locked.values_list("scratch", flat=True))).first()
+    locked.update(scratch=None)
     run.scratch = None
     if scratch is not None:
         remove_organizations([scratch])

@@ -67,7 +67,7 @@ def _fit_alike(inputs: Sequence[FitInput], seasons: tuple[Season, ...]) -> list[
         found = fit_together([one.history for one in inputs], seasons=seasons)
     except Exception:
         logger.exception("Fitting %d series together failed: each is fitted alone", len(inputs))
-        found = [_fit_alone(one.history, seasons) for one in inputs]
+        found = [_fit_alone(one, seasons) for one in inputs]
     return [
         model
         if model is not None
@@ -78,11 +78,12 @@ def _fit_alike(inputs: Sequence[FitInput], seasons: tuple[Season, ...]) -> list[
     ]
 
 
-def _fit_alone(history: History, seasons: tuple[Season, ...]) -> TrendSeason | None:
+def _fit_alone(one: FitInput, seasons: tuple[Season, ...]) -> TrendSeason | None:
     """None where that fails too: Prophet itself is slow, and for those alone that need it."""
     try:
-        return fit_together([history], seasons=seasons)[0]
+        return fit_together([one.history], seasons=seasons)[0]
     except Exception:
+        logger.exception("Fitting %s failed: Prophet fits it", one.request.key)
         return None
 
 

@@ -13,6 +13,16 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(
+            """
+            UPDATE sensors_alarm SET escalated_at = told.at
+            FROM (
+                SELECT alarm_id, max(at) AS at FROM sensors_alarmentry WHERE kind = 'escalated' GROUP BY alarm_id
+            ) told
+            WHERE told.alarm_id = sensors_alarm.id AND escalations > 0
+            """,
+            migrations.RunSQL.noop,
+        ),
+        migrations.RunSQL(
             "UPDATE sensors_anomaly SET expected_value = peak_value WHERE expected_value = 'NaN'",
             migrations.RunSQL.noop,
         ),

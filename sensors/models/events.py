@@ -34,13 +34,22 @@ class MachineEvent(OrganizationOwned):
     at = models.DateTimeField(help_text="When it happened, by the controller.")
     message = models.TextField(blank=True)
     api_key = models.ForeignKey(
-        ApiKey, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", verbose_name="API key"
+        ApiKey,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        verbose_name="API key",
+        db_index=False,  # the second index below has it
     )
     received_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         ordering = ["-at", "-id"]
-        indexes = [models.Index(fields=["equipment", "-at"], name="machineevent_of_machine")]
+        indexes = [
+            models.Index(fields=["equipment", "-at"], name="machineevent_of_machine"),
+            models.Index(fields=["api_key", "received_at"], name="machineevent_of_key"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["equipment", "code", "at"], name="machineevent_once"),
             models.CheckConstraint(

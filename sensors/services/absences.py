@@ -10,7 +10,7 @@ import structlog
 from django.db import connection
 from django.db.models import F, Q
 
-from equipment.models import State
+from equipment.models import PLANNED_STOPS
 from sensors.models import (
     SenderAbsence,
     SensorLatest,
@@ -31,14 +31,11 @@ KEPT = timedelta(days=366)
 MATTERS_FOR = 100
 BEFORE_THE_FIRST_LOOK = datetime(1970, 1, 1, tzinfo=UTC)
 
-# A planned stop: people have said so, of the machine or of what it is part of.
-MAY_BE_SILENT = (State.MAINTENANCE.value, State.OUT_OF_SERVICE.value)
-
 Span = tuple[datetime, datetime]
 
 _STOPPED = """
     WITH RECURSIVE stopped (id, organization_id) AS (
-        SELECT id, organization_id FROM equipment_equipment WHERE state = ANY(%(may_be_silent)s)
+        SELECT id, organization_id FROM equipment_equipment WHERE state = ANY(%(planned_stops)s)
         UNION
         SELECT part.id, part.organization_id FROM equipment_equipment part JOIN stopped ON part.parent_id = stopped.id
     )
@@ -94,7 +91,7 @@ def _note_away(looked_at: datetime, now: datetime) -> None:
 
 def note_planned_stops(now: datetime) -> None:
     """Note which machines are stopped by plan, and which are back."""
-    known: dict[str, Any] = {"now": now, "may_be_silent": list(MAY_BE_SILENT)}
+    known: dict[str, Any] = {"now": now, "planned_stops": [state.value for state in PLANNED_STOPS]}
     with connection.cursor() as cursor:
         cursor.execute(_END_STOPS, known)
         cursor.execute(_BEGIN_STOPS, known)

@@ -94,11 +94,16 @@ def events_behind(anomaly: Anomaly) -> QuerySet[MachineEvent]:
     count = count_of(anomaly)
     if count is None:
         return MachineEvent.objects.none()
+    until = anomaly.ended_at or clock.now()
+    # What came before a repair counted no longer.
+    repairs = anomaly.sensor.baselines.filter(started_at__lte=until).order_by("-started_at")
+    repaired_at = repairs.values_list("started_at", flat=True).first()
+    since = anomaly.started_at - count.rule.window
     return MachineEvent.objects.filter(
         count.rule.counted,
         equipment=count.equipment_id,
-        at__gt=anomaly.started_at - count.rule.window,
-        at__lte=anomaly.ended_at or clock.now(),
+        at__gt=since if repaired_at is None else max(since, repaired_at),
+        at__lte=until,
     )
 
 

@@ -7,7 +7,8 @@ from django.db.models import Q
 
 from equipment.models import Verdict
 from sensors import storage
-from sensors.models import Anomaly, AnomalyFinding, EventCount, MachineEvent, Quality
+from sensors.models import Anomaly, AnomalyFinding, MachineEvent, Quality
+from sensors.services.event_counts import count_of
 from sensors.services.senders import Sender
 from sensors.validation import EVENT_AFTER, EVENT_BEFORE, FactValue
 from smartmaint import clock
@@ -34,7 +35,7 @@ def gather_facts(anomaly: Anomaly, *, sender: Sender | None = None) -> dict[str,
         "level": anomaly.level or None,
         "quantity": sensor.quantity,
         "criticality": sensor.equipment.criticality,
-        "equipment_state": sensor.equipment.state,
+        "equipment_state": sensor.equipment.state_as_part,
         "duration_minutes": (min(anomaly.ended_at or now, now) - anomaly.started_at) / timedelta(minutes=1),
         "hours_since_repair": None if repaired_at is None else (now - repaired_at) / timedelta(hours=1),
         "silent_share": None if sender is None else sender.silent_share,
@@ -94,7 +95,7 @@ def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
     """
     machine, noticed_at = anomaly.sensor.equipment, anomaly.detected_at
     telling = Q(kind__in=TELLING_EVENTS)
-    counting = EventCount.objects.filter(sensor=anomaly.sensor_id).select_related("rule").first()
+    counting = count_of(anomaly)
     if counting is not None:
         telling |= counting.rule.counted  # which it consists of, whatever their kind
     told = MachineEvent.objects.filter(

@@ -6,8 +6,7 @@ from itertools import pairwise
 
 from django.db import connection
 
-from equipment.models import Equipment
-from sensors.services.absences import MAY_BE_SILENT
+from equipment.models import PLANNED_STOPS, Equipment
 from sensors.storage import microseconds
 
 Stop = tuple[int, int | None]
@@ -42,11 +41,11 @@ def planned_stops(machine_ids: Collection[int]) -> dict[int, list[Stop]]:
 
 def _stops_of(machine_ids: Collection[int]) -> dict[int, list[Stop]]:
     history = Equipment.history.filter(id__in=machine_ids)
-    stopped = history.filter(state__in=MAY_BE_SILENT).values("id")
+    stopped = history.filter(state__in=PLANNED_STOPS).values("id")
     changes: dict[int, list[tuple[int, bool]]] = {}
     rows = history.filter(id__in=stopped).order_by("id", "history_date", "history_id")
     for machine_id, at, state in rows.values_list("id", "history_date", "state"):
-        changes.setdefault(machine_id, []).append((microseconds(at), state in MAY_BE_SILENT))
+        changes.setdefault(machine_id, []).append((microseconds(at), state in PLANNED_STOPS))
     return {machine_id: _stops(moves) for machine_id, moves in changes.items()}
 
 

@@ -20,7 +20,7 @@ from sensors.forms import (
     ReasonForm,
     ShelveForm,
 )
-from sensors.models import Alarm
+from sensors.models import Alarm, MachineEvent
 from sensors.models.alarms import AlarmQuerySet
 from sensors.services.alarms.handling import (
     acknowledge_alarm,
@@ -105,11 +105,13 @@ def alarm(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(alarms_of(request), pk=pk)
     causes = found.causes.select_related("anomaly__sensor", "anomaly__limit__sensor")
     newest_cause = causes.first()
+    events = events_behind(newest_cause.anomaly) if newest_cause else MachineEvent.objects.none()
     context = {
         "alarm": found,
         "causes": causes[:CAUSES_SHOWN],
         "newest_cause": newest_cause,
-        "events": events_behind(newest_cause.anomaly)[:EVENTS_SHOWN] if newest_cause else (),
+        "events": events[:EVENTS_SHOWN],
+        "more_events": max(0, events.count() - EVENTS_SHOWN),
         "journal": found.entries.select_related("by").order_by("-at", "-id")[:ENTRIES_SHOWN],
         "quick_hours": QUICK_HOURS,
         "shelve_form": ShelveForm(),

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sensors.models import AlarmPolicy
+from sensors.models import Alarm, AlarmPolicy
 from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
 from sensors.services.alarms.key_figures import read_alarm_figures
 from sensors.services.alarms.watching import watch_alarms
@@ -74,6 +74,20 @@ def test_a_month_is_told_with_what_calls_most(manager_client, plant, organizatio
     page = words(manager_client)
     assert "chatters: 3 calls in a minute" in page
     assert "repeats: 4 calls in an hour" in page
+
+
+def test_who_lets_an_alarm_come_and_go_has_waited_since_it_called_first(plant, organization):
+    begin = clock.now() - timedelta(days=2)
+    for hours in range(0, 25, 5):
+        for minutes in (0, 20, 40):
+            with clock.frozen(begin + timedelta(hours=hours, minutes=minutes)):
+                alarm = raised(plant)
+            with clock.frozen(begin + timedelta(hours=hours, minutes=minutes + 10)):
+                end_all(alarm)
+                watch_alarms()
+        with clock.frozen(begin + timedelta(hours=hours, minutes=60)):
+            acknowledge_alarm(alarm=Alarm.objects.get(pk=alarm.pk), by=plant.technician.user)
+    assert read_alarm_figures(organization, days=30).minutes_to_acknowledge == pytest.approx(60)
 
 
 def test_only_the_period_counts(manager_client, plant, organization):

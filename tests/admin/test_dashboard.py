@@ -77,7 +77,7 @@ def test_a_machine_stands_there_once_with_its_worst(manager_client, proposed_tas
 def test_a_risk_that_nobody_would_speak_of_is_left_out(manager_client, plant):
     foretell(plant, p7=0.01, p30=0.04)
     assert overview(manager_client)["machines_at_risk"] == []
-    assert "no newest prediction says 5 % or more" in manager_client.get("/admin/").content.decode()
+    assert "no prediction that holds now says 5 % or more" in manager_client.get("/admin/").content.decode()
 
 
 def test_the_loops_last_week_is_counted(manager_client, plant, proposed_task):
@@ -139,7 +139,7 @@ def test_failures_that_nobody_foretold_stand_beside_it(manager_client, plant):
 def test_an_empty_plant_is_told_in_words(manager_client):
     page = manager_client.get("/admin/").content.decode()
     assert "Nothing waits for your approval." in page
-    assert "No prediction was made yet." in page
+    assert "No prediction holds now." in page
 
 
 def test_nothing_of_another_organisation_is_counted(outsider_client, proposed_task, plant):

@@ -1,7 +1,6 @@
 """A manager starts a replay with uploaded files, watches it, and reads what it came to."""
 
 import re
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -14,9 +13,8 @@ from maintenance import agents
 from maintenance.agents import tell_replays
 from maintenance.models import ReplayFile, ReplayRun
 from maintenance.replay import stretches
-from maintenance.replay.living import Life
 from maintenance.services import replays
-from maintenance.services.replays import as_directory
+from maintenance.services.replays import as_directory, take_scratch_away
 from sensors.models import Reading
 from smartmaint import clock
 from smartmaint.accounts.models import Organization
@@ -161,16 +159,13 @@ def test_one_whose_worker_was_killed_begins_anew(run, monkeypatch):
 
 
 def test_one_that_was_given_up_begins_anew_when_it_is_tried_again(run, monkeypatch):
-    def breaks_off(*args, **kwargs):
-        raise ZeroDivisionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Life, "live", breaks_off)
-        tell_replays()
+    monkeypatch.setattr(stretches, "STRETCH_S", 0.0)
+    tell_replays()
     run.refresh_from_db()
     before = run.scratch
-    ReplayRun.objects.update(parked_at=clock.now(), due_at=None)
+    ReplayRun.objects.update(is_being_told=True, parked_at=clock.now(), due_at=None)
     ReplayRun.objects.try_again()
+    monkeypatch.setattr(stretches, "STRETCH_S", 60.0)
     tell_replays()
 
     run.refresh_from_db()
@@ -178,15 +173,20 @@ def test_one_that_was_given_up_begins_anew_when_it_is_tried_again(run, monkeypat
     assert not Organization.objects.filter(pk=before.pk).exists()
 
 
-def test_one_that_is_deleted_when_it_is_to_begin_leaves_nothing(run, organization, monkeypatch):
-    @contextmanager
-    def deleted_meanwhile(files):
-        with as_directory(files) as past_and_names:
-            ReplayRun.objects.filter(pk=run.pk).delete()
-            yield past_and_names
+def test_one_that_is_deleted_before_it_begins_leaves_nothing(run, organization):
+    with as_directory({one.name: bytes(one.content) for one in run.files.all()}) as (past, names):
+        ReplayRun.objects.filter(pk=run.pk).delete()
+        assert stretches._plant(run, past, names) is None
+    assert list(Organization.objects.all()) == [organization]
 
-    monkeypatch.setattr(stretches, "as_directory", deleted_meanwhile)
-    assert stretches.tell_stretch(run).failed_because == "It was deleted."
+
+def test_one_that_has_just_begun_is_taken_away_whole(run, organization, monkeypatch):
+    """Whoever deletes it may have read it before an agent began."""
+    monkeypatch.setattr(stretches, "STRETCH_S", 0.0)
+    as_it_was = ReplayRun.objects.get()
+    tell_replays()
+    assert Organization.objects.count() == 2
+    take_scratch_away(as_it_was)
     assert list(Organization.objects.all()) == [organization]
 
 

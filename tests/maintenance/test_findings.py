@@ -1,20 +1,24 @@
 """What a finding must agree with, and what a correction takes back."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event, Timer
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 
 from equipment.models import Failure, FailureMode, Verdict
 from equipment.services import record_failure
 from maintenance.models import MaintenanceLog, TaskStatus
 from maintenance.services.completing import Finding, complete_task, correct_log
 from maintenance.services.proposing import propose_task
-from maintenance.services.tasks import approve_task, start_task
+from maintenance.services.tasks import approve_task, lock_task, start_task
 from predictions.agents import score_predictions
 from predictions.models import Outcome, PredictionOutcome
-from sensors.models import Baseline
+from sensors.models import Anomaly, Baseline
 from smartmaint import clock
+from tests.admin.conftest import make_anomaly
 from tests.plants import foretell, make_task
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +79,13 @@ def test_what_befell_another_mode_was_not_foretold(plant, foretold_task, actor, 
     assert (outcome.verdict, outcome.outcome) == (Verdict.CONFIRMED_ANOTHER_MODE, Outcome.FALSE_POSITIVE)
     assert set(Failure.objects.values_list("failure_mode__code", flat=True)) <= {"NOI"}
     assert MaintenanceLog.objects.get().verdict == verdict
+
+
+def test_a_failure_of_unknown_mode_is_not_another_one(plant, foretold_task, actor):
+    unknown = FailureMode.objects.unknown_of(plant.organization.pk)
+    complete_task(task=foretold_task, actor=actor, finding=Finding(Verdict.FAILED_BEFORE_REPAIR, unknown))
+    score_predictions()
+    assert PredictionOutcome.objects.get().outcome == Outcome.TRUE_POSITIVE
 
 
 def test_an_order_that_no_prediction_joined_may_find_what_it_finds(plant, actor, noise):
@@ -159,3 +170,30 @@ def test_a_failure_that_is_told_late_has_closed_predictions_scored_anew(plant, a
         score_predictions()
         outcome.refresh_from_db()
     assert (knowing, outcome.outcome) == (Outcome.TRUE_POSITIVE, Outcome.TRUE_NEGATIVE)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_finding_waits_for_what_goes_from_an_anomaly_to_the_task(plant, actor):
+    """An anomaly that ends asks for a prediction, and that for its task; a finding ends the anomaly too."""
+    task, anomaly = order(plant, actor), make_anomaly(plant)
+    Anomaly.objects.update(ended_at=None)
+    has_anomaly, may_go_on = Event(), Event()
+
+    def from_the_anomaly_to_the_task() -> None:
+        try:
+            with transaction.atomic():
+                Anomaly.objects.select_for_update(no_key=True).get(pk=anomaly.pk)
+                has_anomaly.set()
+                may_go_on.wait(30)
+                lock_task(task)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        going = other.submit(from_the_anomaly_to_the_task)
+        assert has_anomaly.wait(30)
+        Timer(1, may_go_on.set).start()
+        log = complete_task(task=task, actor=actor, finding=Finding(Verdict.EARLY, plant.failure_mode))
+        going.result()
+    anomaly.refresh_from_db()
+    assert anomaly.ended_at == log.completed_at

@@ -10,6 +10,7 @@ from equipment.models import Criticality, FailureMode, Site
 from sensors.models import Alarm
 from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
 from sensors.services.alarms.watching import watch_alarms
+from sensors.services.baselines import restart_baseline
 from smartmaint import clock
 from tests.alarms import end_all, raised
 from tests.event_rules import make_rule, report, work
@@ -201,6 +202,17 @@ def test_an_alarm_of_counted_events_lists_them(viewer_client, plant):
     assert page.count("Overload of the drive") == 2
     assert "too old" not in page
     assert "of another code" not in page
+
+
+def test_what_came_before_a_repair_is_not_among_them(viewer_client, plant):
+    make_rule(plant, times=2, within_hours=24)
+    report(plant, 5, message="before the repair")
+    work()
+    restart_baseline(equipment=plant.machine, started_at=clock.now() - timedelta(hours=3), reason="Repaired")
+    report(plant, 2, 1, message="after it")
+    work()
+    page = viewer_client.get(f"{LIST}{Alarm.objects.get().pk}/").content.decode()
+    assert (page.count("after it"), page.count("before the repair")) == (2, 0)
 
 
 def test_one_of_readings_lists_no_events(viewer_client, alarm, plant):

@@ -67,7 +67,7 @@ class TestAnomalies:
     def test_an_alarm_stands_until_it_ends(self, plant, excursion):
         alarm = Alarm.objects.get()
         assert (alarm.failure_mode, alarm.equipment) == (plant.failure_mode, plant.machine)
-        assert alarm.summary == "Drive errors: 3 events within 24 h; from 3 on it is an anomaly"
+        assert alarm.summary == "Drive errors: 3 events within 24 h, too many from 3 on"
         with later(30):
             work()
             watch_alarms()

@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 
 from sensors.agents import detect_anomalies, validate_anomalies
 from sensors.models import (
@@ -46,6 +47,13 @@ def test_an_excursion_over_several_requests_is_one_anomaly(plant, start):
     post(plant.sensor, [3.0], last_at=start + timedelta(minutes=20))
     detect_anomalies()
     assert told() == [("limit", "H", 8.5, start + timedelta(minutes=20))]
+
+
+def test_what_an_anomaly_expects_is_a_number(plant, start):
+    post(plant.sensor, [2.0, 8.0], last_at=start)
+    detect_anomalies()
+    with pytest.raises(IntegrityError, match="anomaly_expects_a_number"):
+        Anomaly.objects.update(expected_value=float("nan"))
 
 
 def test_many_requests_at_once_give_what_one_by_one_gives(plant, start):

@@ -11,7 +11,7 @@ from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, EntryKind
 from sensors.services.alarms.moving import write_entry
 from sensors.services.alarms.telling import AUDIENCES, audience, policy_of, tell_of_escalation
 from smartmaint import clock
-from smartmaint.accounts.models import Organization
+from smartmaint.accounts.models import Organization, User
 from smartmaint.work import Tally
 
 MOST = len(AUDIENCES) - 1
@@ -52,10 +52,10 @@ def _escalate(organization: Organization, alarm_ids: list[int], policy: AlarmPol
     )
     due = [alarm for alarm in locked if _is_due(alarm, policy)]
     by_rank: dict[int, list[tuple[Alarm, AlarmEntry]]] = defaultdict(list)
-    people_of = {}
+    people_of: dict[int, list[User]] = {}
+    next_of = {escalations: _next_role(organization, escalations) for escalations in range(MOST)}
     for alarm in due:
-        told, _ = audience(organization, escalations=alarm.escalations)
-        rank, people = audience(organization, escalations=told + 1)
+        rank, people = next_of[alarm.escalations]
         alarm.escalations, alarm.escalated_at, people_of[rank] = rank, clock.now(), people
         alarm.save(update_fields=["escalations", "escalated_at"])
         to_whom = f"to the {AUDIENCES[rank].label.lower()}s" if people else "there is nobody else to tell"
@@ -64,6 +64,12 @@ def _escalate(organization: Organization, alarm_ids: list[int], policy: AlarmPol
         if people_of[rank]:
             tell_of_escalation(organization, alarms, people_of[rank])
     return len(due)
+
+
+def _next_role(organization: Organization, escalations: int) -> tuple[int, list[User]]:
+    """The role behind the one that was told last, which may be another than the first where that has nobody."""
+    told, _ = audience(organization, escalations=escalations)
+    return audience(organization, escalations=told + 1)
 
 
 def _is_due(alarm: Alarm, policy: AlarmPolicy) -> bool:

@@ -150,8 +150,10 @@ def summary_of(anomaly: Anomaly) -> str:
         return f"{sensor.key}: {silence_in_words(anomaly)}"[:300]
     if (count := count_of(anomaly)) is not None:
         rule, within = count.rule, interval_in_words(count.rule.window.total_seconds())
-        words = f"{anomaly.peak_value:,.0f} events within {within}; from {rule.times:,} on it is an anomaly"
-        return f"{rule.name}: {words}"[:300]
+        if rule.times == 1 == anomaly.peak_value:
+            return f"{rule.name}: an event"[:300]
+        words = f"{anomaly.peak_value:,.0f} events within {within}"
+        return f"{rule.name}: {words}{f', too many from {rule.times:,} on' if rule.times > 1 else ''}"[:300]
     value = with_unit(anomaly.peak_value, sensor.unit)
     if anomaly.limit is not None:
         bound = with_unit(anomaly.expected_value, sensor.unit)

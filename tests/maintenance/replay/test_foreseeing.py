@@ -3,7 +3,7 @@
 import pytest
 
 from maintenance.models import MaintenancePolicy, MaintenanceTask, Proposal
-from maintenance.replay.foreseeing import Outcome, tell_failures
+from maintenance.replay.foreseeing import Outcome, Proposed, tell_failures
 from maintenance.replay.living import Life, Pace
 from maintenance.replay.mapping import Mapping
 from maintenance.replay.past import Occurrence
@@ -16,6 +16,7 @@ from tests.maintenance.replay.test_replay import HOUR, at_us, lived, make_past
 pytestmark = pytest.mark.django_db
 
 FAILED_AT = at_us(17.5)
+NOTHING = "Nothing unusual was noticed in the 72 h before."
 
 
 def past_with_failure(machine: str = "1", *, at: int = FAILED_AT, **more):
@@ -25,6 +26,14 @@ def past_with_failure(machine: str = "1", *, at: int = FAILED_AT, **more):
 def story(past, plant, *tasks):
     (told,) = tell_failures(past, plant, tasks)
     return told
+
+
+def proposed(
+    lead_h: float, *, machine: str = "2", closed_h: float | None = None, at: int = FAILED_AT
+) -> Proposed:
+    """A task that was proposed so many hours before the failure, and closed so many before it."""
+    closed_us = None if closed_h is None else at - int(closed_h * HOUR_US)
+    return Proposed("T-1", machine, at - int(lead_h * HOUR_US), closed_us)
 
 
 def test_a_task_in_time_caught_it():
@@ -49,36 +58,50 @@ def quiet():
 def test_nothing_was_noticed(quiet):
     told = story(*quiet)
     assert (told.outcome, told.lead_h) == (Outcome.MISSED, None)
-    assert told.why == "Nothing unusual was noticed in the 72 h before."
+    assert told.why == NOTHING
 
 
 @pytest.mark.parametrize(
-    ("lead_h", "outcome", "words"),
+    ("task", "outcome", "words"),
     [
-        (72, Outcome.CAUGHT, "T-1 was proposed 72 h before."),
-        (1, Outcome.CAUGHT, "T-1 was proposed 1 h before."),
-        (0.5, Outcome.LATE, "T-1 was proposed 30 min before."),
-        (73, Outcome.MISSED, "T-1 was proposed 73 h before, too early to count."),
+        (proposed(72), Outcome.CAUGHT, "T-1 was proposed 72 h before."),
+        (proposed(72, closed_h=1), Outcome.CAUGHT, "T-1 was proposed 72 h before."),
+        (proposed(1), Outcome.CAUGHT, "T-1 was proposed 1 h before."),
+        (proposed(0.5), Outcome.LATE, "T-1 was proposed 30 min before."),
+        (proposed(73, closed_h=1), Outcome.MISSED, "T-1 was proposed 73 h before, too early to count."),
+        (proposed(200), Outcome.MISSED, "T-1 was proposed 200 h before, too early to count."),
+        (proposed(300), Outcome.MISSED, "T-1 was proposed in the first week, too early to count."),
+        (proposed(200, closed_h=128), Outcome.MISSED, NOTHING),
+        (proposed(10, machine="1"), Outcome.MISSED, NOTHING),
+        (proposed(-1), Outcome.MISSED, NOTHING),
     ],
 )
-def test_by_when_a_task_was_proposed(quiet, lead_h, outcome, words):
-    told = story(*quiet, ("T-1", ("2", FAILED_AT - int(lead_h * HOUR_US))))
+def test_by_when_a_task_was_proposed(quiet, task, outcome, words):
+    told = story(*quiet, task)
     assert (told.outcome, told.why) == (outcome, words)
 
 
-def test_the_tasks_of_another_machine_or_of_a_later_time_do_not_count(quiet):
-    others = ("T-1", ("1", FAILED_AT - HOUR_US)), ("T-2", ("2", FAILED_AT + HOUR_US))
-    assert story(*quiet, *others).outcome == Outcome.MISSED
+def test_failures_of_the_first_days_are_left_out_and_those_before_the_readings_untold():
+    at = at_us(3)
+    past = make_past(
+        shift_at=None, failures=[Occurrence(at, "2", "comp1"), Occurrence(at_us(-30), "2", "comp1")]
+    )
+    told = story(past, lived(past), proposed(2, at=at))
+    assert (told.outcome, told.at_us) == (Outcome.LEFT_OUT, at)
 
 
-def test_failures_of_the_first_days_are_left_out():
-    past = past_with_failure("2", at=at_us(3), shift_at=None)
-    told = story(past, lived(past), ("T-1", ("2", at_us(2.9))))
-    assert told.outcome == Outcome.LEFT_OUT
+def test_a_task_foresees_the_next_failure_alone():
+    past = make_past(
+        shift_at=None, failures=[Occurrence(at_us(day), "2", "comp1") for day in (15, 16)], days=20
+    )
+    told = tell_failures(past, lived(past), [proposed(2, at=at_us(15))])
+    assert [one.outcome for one in told] == [Outcome.CAUGHT, Outcome.MISSED]
 
 
-def test_the_risk_was_too_low():
-    past = past_with_failure()
+@pytest.mark.parametrize("shift_at", [15, 13.5])
+def test_the_risk_was_too_low(shift_at):
+    """Also where that was decided longer ago, when the excursion began that goes on."""
+    past = past_with_failure(shift_at=shift_at)
     with scratch_plant(past, Mapping(), keep=True) as plant:
         MaintenancePolicy.objects.filter(organization=plant.organization).update(
             inspect_from_probability=1, propose_from_probability=1
@@ -125,7 +148,5 @@ def test_the_lines_name_what_was_missed_and_end_somewhere(quiet, monkeypatch):
         shift_at=None, failures=[Occurrence(at_us(10) + number, "2", "comp1") for number in range(23)]
     )
     lines = missed_lines(make_report(past, plant, zone=Mapping().zone))
-    assert lines == [
-        "missed: 2, 2015-01-18 12:00:00, comp1, comp2. Nothing unusual was noticed in the 72 h before."
-    ]
+    assert lines == [f"missed: 2, 2015-01-18 12:00:00, comp1, comp2. {NOTHING}"]
     assert missed_lines(make_report(many, plant, zone=Mapping().zone))[-1] == "and 3 more"

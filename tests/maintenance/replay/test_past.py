@@ -121,7 +121,10 @@ def test_a_mapping_that_cannot_be_used_is_told(directory, mapping, words):
             "some times have an offset and some have none",
         ),
         ("datetime,machineID,volt\n0215-01-01 06:00,1,2\n", "'0215-01-01 06:00' is not between the years"),
-        ("datetime,machineID,volt\n2015-01-01 06:00:00,1,high\n", "'volt' holds 'high', which is no number"),
+        (
+            "datetime,machineID,volt\n2015-01-01 06:00:00,1,nan\n2015-01-01 07:00:00,1,high\n",
+            "'volt' holds 'high', which is no number",
+        ),
         (f"datetime,machineID,volt\n2015-01-01 06:00:00,{'x' * 51},1\n", "1 to 50 characters"),
     ],
 )
@@ -137,6 +140,8 @@ def test_readings_that_cannot_be_used_are_told(directory, readings, words):
         ["2015-03-29T01:59:00+01:00", "2015-03-29T03:01:00+02:00"],
         ["2015-03-29T00:59:00Z", "2015-03-29 03:01:00+0200"],
         ["2015-03-29T00:59:00Z", "2015-03-29T01:01:00.000Z"],
+        [" 2015-03-29T01:59:00+01:00 ", "2015-03-29T03:01:00+02:00 "],
+        ["2015-03-29T01:59:00+01", "2015-03-29T03:01:00+2:00"],
     ],
 )
 def test_each_time_may_have_its_own_offset(directory, times):

@@ -1,11 +1,15 @@
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from predictions.forecasting import fitting
 from predictions.forecasting.buckets import DAY_S, DAY_US
 from predictions.forecasting.fleet import forecast
+from predictions.forecasting.history import History
+from predictions.forecasting.latent import TrendSeason
 from predictions.forecasting.request import BorrowedBehaviour, ForecastRequest
 from predictions.forecasting.result import Forecast, ForecastError
 from tests.predictions.pure.series import HOUR_US, NOW_US, ask, days_before_now, high, low, noise, times
@@ -208,3 +212,26 @@ def test_a_failing_series_does_not_stop_the_others() -> None:
     assert failed.key == "bad"
     assert failed.message.startswith("ValueError: expected non-negative integer")
     assert made.status == "made"
+
+
+def test_a_series_that_breaks_the_solver_alone_is_left_to_prophet(monkeypatch, caplog) -> None:
+    """No input is known that does; a defect must not send a whole fleet to Prophet, which takes minutes for it."""
+    solve, solved = fitting.fit_together, []
+
+    def breaks(histories: Sequence[History], **seasons: object) -> list[TrendSeason | None]:
+        if any(len(history.values) < 800 for history in histories):
+            raise np.linalg.LinAlgError("singular")
+        solved.append(len(histories))
+        return solve(histories, **seasons)
+
+    monkeypatch.setattr(fitting, "fit_together", breaks)
+    made = forecast(
+        [
+            ask(HOURLY, RISING, high(75), key="first"),
+            ask(HOURLY[300:], RISING[300:], high(75), key="short"),
+            ask(HOURLY, RISING, high(75), key="last"),
+        ]
+    )
+    assert [of_series[0].status for of_series in made] == ["made"] * 3
+    assert solved == [1, 1]
+    assert "Fitting short failed" in caplog.text

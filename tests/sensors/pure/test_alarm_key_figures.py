@@ -57,6 +57,11 @@ def test_the_share_of_busy_ten_minutes():
     assert figures(crowd[:10], end_us=DAY_US).busy_share == 0
 
 
+def test_ten_minutes_that_are_not_over_count_neither_as_busy_nor_as_calm():
+    crowd = [DAY_US + second * 1_000_000 for second in range(11)]
+    assert figures(crowd, end_us=DAY_US + 5 * MINUTE_US).busy_share == 0
+
+
 def test_shares_of_severities_name_those_that_there_are_none_of():
     found = figures(range(20), severities=["minor"] * 15 + ["critical"] * 5)
     assert found.shares == {"critical": 0.25, "major": 0.0, "minor": 0.75, "warning": 0.0}

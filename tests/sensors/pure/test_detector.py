@@ -262,6 +262,19 @@ def test_a_change_of_noise_begins_with_no_reading():
     assert not {one.started_us for one in slow} & set(ts_us.tolist())
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_drift_that_turns_the_other_way_is_another_excursion(sign):
+    """Known by its beginning, it must not be taken for the first one, which is over."""
+    ts_us, values = plant_sensor(5, days=60, amplitude=0.0, weekend=0.0)
+    values[30 * DAY : 34 * DAY] += sign * 4
+    values[34 * DAY : 38 * DAY] -= sign * 4
+    values[38 * DAY : 42 * DAY] += sign * 4
+    _, found = watch(ts_us, values)
+    told = [(one.direction, one.started_us) for one in latest(found).values() if one.pattern != "spike"]
+    assert len(told) == len(set(told)) >= 2
+    assert {direction for direction, _ in told} == {"high", "low"}
+
+
 def test_what_is_stuck_at_an_hour_of_which_nothing_is_known_is_told_with_a_number():
     """The machine reports by day; one night its instrument freezes and goes on sending."""
     ts_us, values = plant_sensor(3, days=42, amplitude=0.0, weekend=0.0)
