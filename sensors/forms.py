@@ -22,7 +22,7 @@ class OptionalCommentForm(forms.Form):
 class ShelveForm(forms.Form):
     """For how long it is out of the way, and why."""
 
-    hours = forms.FloatField(label="Hours", initial=8)
+    hours = forms.FloatField(label="Shelve for (hours)", initial=8)
     comment = forms.CharField(label="Why", max_length=LONGEST, required=False)
 
 

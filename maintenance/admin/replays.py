@@ -1,5 +1,6 @@
 """Replays: a manager uploads a plant's past, watches how far it is told, and reads what it came to."""
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from maintenance.models import ReplayRun
 from maintenance.replay.mapping import PastUnreadable
+from maintenance.replay.report import write_failures
 from maintenance.services.replays import (
     MOST_BYTES,
     MOST_FILES,
@@ -52,6 +54,7 @@ class SeveralFilesField(forms.FileField):
 
 
 class NewReplayForm(ScopedModelForm):
+    left_out: Sequence[str] = ()
     files = SeveralFilesField(
         label="Files",
         help_text="PdM_telemetry.csv with datetime, machineID and a column for each sensor must be there. There may be "
@@ -70,7 +73,7 @@ class NewReplayForm(ScopedModelForm):
         if len(files) < len(uploaded):
             raise ValidationError("Two of these files have the same name.")
         try:
-            require_readable(files)
+            self.left_out = require_readable(files).left_out
         except PastUnreadable as error:
             raise ValidationError(str(error)) from error
         return files
@@ -87,7 +90,7 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
     list_display = ["name", "created_at", "state_badge", "told", "first_line"]
     search_fields = ["name"]
     list_select_related = ["organization"]
-    actions_detail = ["show_plots", "download_tasks"]
+    actions_detail = ["show_plots", "download_tasks", "download_failures"]
     readonly_fields = ["state_badge", "told", "what_it_came_to", "created_at", "created_by", "how_many"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReplayRun]:
@@ -125,6 +128,8 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: ReplayRun, form: BaseModelForm, change: bool) -> None:
         start_replay(run=obj, files=form.cleaned_data["files"], user=request.user)
+        for line in form.left_out:
+            self.message_user(request, f"Left out of {line}", messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: ReplayRun) -> None:
         with transaction.atomic():
@@ -192,8 +197,22 @@ class ReplayRunAdmin(WorkQueueAdmin, ScopedModelAdmin):
     def download_tasks(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The tasks that were proposed, as CSV."""
         run = self.own_row(request, object_id)
-        return HttpResponse(
-            run.tasks_csv,
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="replay-{run.pk}-tasks.csv"'},
-        )
+        return _csv(run.tasks_csv, name=f"replay-{run.pk}-tasks.csv")
+
+    @action(
+        description="Download the failures", url_path="failures", permissions=["download"], icon="download"
+    )
+    def download_failures(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What became of each failure, as CSV."""
+        run = self.own_row(request, object_id)
+        lines = io.StringIO()
+        write_failures(run.failures, lines)
+        return _csv(lines.getvalue(), name=f"replay-{run.pk}-failures.csv")
+
+
+def _csv(content: str, *, name: str) -> HttpResponse:
+    return HttpResponse(
+        content,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )

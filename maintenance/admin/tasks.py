@@ -173,7 +173,7 @@ class MaintenanceTaskAdmin(WorkQueueAdmin, ScopedHistoryAdmin):
     def priority_badge(self, task: MaintenanceTask) -> tuple[str, str]:
         return task.priority, task.get_priority_display()
 
-    @display(description="required by", ordering="required_by", label={"overdue": "danger"})
+    @display(description="required by", ordering="required_by", label={"overdue": "danger", "in time": ""})
     def due(self, task: MaintenanceTask) -> tuple[str, str] | None:
         if task.required_by is None:
             return None

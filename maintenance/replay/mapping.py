@@ -24,10 +24,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Readings(Table):
-    """One row per machine and moment, one column per sensor: all others, unless some are named."""
+    """One row per machine and moment, one column per sensor: all others, unless some are named.
+
+    `missing` are words that stand where there is no reading, such as "Bad".
+    """
 
     file: str = "PdM_telemetry.csv"
     sensors: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Mapping:
     units: dict[str, str] = field(default_factory=dict)
 
 
+LISTS = {"sensors", "missing"}
 TABLES = ("readings", "events", "failures", "maintenance", "machines")
 
 
@@ -96,10 +101,10 @@ def _change(mapping: Mapping, name: str, content: Any) -> Mapping:
                 f"{MAPPING_FILE}: [{name}] has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}."
             )
         for key, value in content.items():
-            _require_words(f"[{name}] {key}", value, is_list=key == "sensors")
+            _require_words(f"[{name}] {key}", value, is_list=key in LISTS)
             if key == "file" and (value != PurePath(value).name or value in {"", ".."}):
                 raise PastUnreadable(f"{MAPPING_FILE}: [{name}] file is the name of a file beside it.")
-        content = {key: tuple(value) if key == "sensors" else value for key, value in content.items()}
+        content = {key: tuple(value) if key in LISTS else value for key, value in content.items()}
         return replace(mapping, **{name: replace(table, **content)})
     if name == "zone" and isinstance(content, str):
         try:
@@ -116,4 +121,4 @@ def _change(mapping: Mapping, name: str, content: Any) -> Mapping:
 def _require_words(where: str, value: Any, *, is_list: bool) -> None:
     words = value if is_list and isinstance(value, list) else [value]
     if (is_list and not isinstance(value, list)) or not all(isinstance(word, str) for word in words):
-        raise PastUnreadable(f"{MAPPING_FILE}: {where} is {'a list of names' if is_list else 'a name'}.")
+        raise PastUnreadable(f"{MAPPING_FILE}: {where} is {'a list of words' if is_list else 'a name'}.")

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from maintenance.replay.mapping import Mapping, PastUnreadable, Table
+from maintenance.replay.mapping import MAPPING_FILE, Mapping, PastUnreadable, Table
 from sensors.ingest.events import MAX_CODE, MAX_TAG
 
 MOST_SENSORS = 2_000
+MOST_HEADER = 1_000_000
 OFFSET = r"(?:[Zz]|[Tt ]\d\d(?::?\d\d){0,2}(?:\.\d+)?\s*[+-]\d{1,2}(?::?\d\d)?)$"
 # A clock that was reset, or a slip of the pen, would have decades lived through in which nothing is.
 YEARS = (1971, 2099)
@@ -48,6 +49,8 @@ class Past:
     events: list[Occurrence] = field(default_factory=list)
     failures: list[Occurrence] = field(default_factory=list)
     maintenance: list[Occurrence] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """Sentences on what the files hold and the past does not."""
 
     @property
     def begins_us(self) -> int:
@@ -77,28 +80,41 @@ def read_past(directory: Path, mapping: Mapping) -> Past:
         "failures": (mapping.failures, mapping.failures.mode),
         "maintenance": (mapping.maintenance, mapping.maintenance.part),
     }
-    happened = {
-        name: _read_occurrences(directory, table, mapping, what)
-        for name, (table, what) in occurrences.items()
-    }
-    return Past(
-        kinds=kinds,
-        series=series,
-        **{name: [one for one in some if one.machine in kinds] for name, some in happened.items()},
-    )
+    past = Past(kinds=kinds, series=series)
+    for name, (table, what) in occurrences.items():
+        told = _read_occurrences(directory, table, mapping, what)
+        strange = [one for one in told if one.machine not in kinds]
+        known = [one for one in told if one.machine in kinds]
+        outside = sum(not past.begins_us <= one.at_us <= past.ends_us for one in known)
+        if strange:
+            machines_told = ", ".join(sorted({one.machine for one in strange})[:10])
+            past.left_out.append(
+                f"{table.file}: {len(strange)} of machines without readings: {machines_told}."
+            )
+        if outside:
+            past.left_out.append(f"{table.file}: {outside} before the first reading or after the last.")
+        getattr(past, name).extend(known)
+    return past
 
 
 def _read_series(directory: Path, mapping: Mapping) -> list[Series]:
     table = mapping.readings
     frame = _read(directory, table, mapping, list(table.sensors))
     if frame is None:
+        found = ", ".join(sorted(path.name for path in directory.iterdir())[:10]) or "nothing"
         raise PastUnreadable(
-            f"{table.file}: there is no such file, and without readings nothing can be noticed."
+            f"{table.file}: there is no such file, and without readings nothing can be noticed. There is {found}; a "
+            f"{MAPPING_FILE} beside it tells of other names."
         )
     names = list(table.sensors) or [name for name in frame.columns if name not in {"machine", "ts_us"}]
     frame = frame.sort_values(["machine", "ts_us"], kind="stable").drop_duplicates(
         ["machine", "ts_us"], keep="last"
     )
+    if _separator(directory / table.file) == ";":
+        # Where semicolons part the cells, commas part the decimals.
+        frame[names] = frame[names].apply(lambda column: column.str.replace(",", ".", regex=False))
+    if table.missing:
+        frame[names] = frame[names].replace(list(table.missing), "")
     groups = frame.groupby("machine", sort=True)
     if len(groups) * len(names) > MOST_SENSORS:
         raise PastUnreadable(f"{table.file}: it holds more than {MOST_SENSORS:,} sensors.")
@@ -117,10 +133,12 @@ def _numbers(column: pd.Series, file: str, name: str) -> NDArray[np.float64]:
     try:
         return pd.to_numeric(column.replace("", None)).to_numpy(dtype=np.float64)
     except (ValueError, TypeError):
-        wrong = next((text for text in column if text and not _is_number(text)), "something")
+        row, wrong = next(
+            ((row, text) for row, text in column.items() if text and not _is_number(text)), (0, "something")
+        )
         raise PastUnreadable(
-            f"{file}: the column {name!r} holds {wrong!r}, which is no number. Where not all columns are sensors, "
-            "replay.toml names those that are."
+            f"{file}, row {row + 1} of the data: the column {name!r} holds {wrong!r}, which is no number. In "
+            f"{MAPPING_FILE}, sensors names the columns that are, and missing the words that mean no reading."
         ) from None
 
 
@@ -160,7 +178,14 @@ def _read(
         return None
     try:
         # As it stands: what is packed could be without end.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, compression=None)
+        frame = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            skipinitialspace=True,
+            compression=None,
+            sep=_separator(path),
+        )
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise PastUnreadable(f"{table.file}: {error}") from error
     needed = [table.machine, *([table.time] if has_time else []), *wanted]
@@ -168,11 +193,19 @@ def _read(
         found = ", ".join(map(str, frame.columns[:20]))
         raise PastUnreadable(f"{table.file} has no column {missing[0]!r}. It has: {found}.")
     frame = frame.rename(columns={table.machine: "machine"})
+    frame["machine"] = frame["machine"].str.strip()
     if (frame["machine"].str.len() > MAX_TAG).any() or (frame["machine"] == "").any():
         raise PastUnreadable(f"{table.file}: a machine's name has 1 to {MAX_TAG} characters.")
     if has_time:
         frame["ts_us"] = _moments(frame.pop(table.time), table.file, mapping)
     return frame
+
+
+def _separator(path: Path) -> str:
+    """A comma or a semicolon, whichever the header has more of."""
+    with path.open("rb") as file:
+        header = file.readline(MOST_HEADER)
+    return ";" if header.count(b";") > header.count(b",") else ","
 
 
 def _moments(column: pd.Series, file: str, mapping: Mapping) -> NDArray[np.int64]:

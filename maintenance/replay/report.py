@@ -57,6 +57,7 @@ class Report:
     foreseen: list[Foreseen]
     score: Score
     zone: ZoneInfo
+    left_out: list[str]
 
 
 def make_report(past: Past, plant: ReplayPlant, *, zone: ZoneInfo) -> Report:
@@ -84,6 +85,7 @@ def make_report(past: Past, plant: ReplayPlant, *, zone: ZoneInfo) -> Report:
         failures=failures,
         foreseen=tell_failures(past, plant, proposed),
         zone=zone,
+        left_out=past.left_out,
         score=score(
             tasks=[(task.machine, task.created_us) for task in proposed],
             failures=failures,
@@ -170,11 +172,16 @@ def failure_rows(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def write_failures(rows: Sequence[dict[str, Any]], stream: TextIO) -> None:
+    """One line per failure, of what `failure_rows` gives."""
+    writer = csv.DictWriter(stream, FAILURE_COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+
+
 def save_failures(report: Report, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, FAILURE_COLUMNS)
-        writer.writeheader()
-        writer.writerows(failure_rows(report))
+        write_failures(failure_rows(report), stream)
 
 
 def missed_lines(report: Report) -> list[str]:
@@ -205,6 +212,7 @@ def report_lines(report: Report) -> list[str]:
         f"alarms per day: {_figure(found.alarms_per_day)}",
         f"credible anomalies per day: {_figure(found.anomalies_per_day)}",
         "Left out: the first week's tasks, and failures until two days after it.",
+        *(f"Left out of {one}" for one in report.left_out),
     ]
 
 

@@ -37,6 +37,7 @@ from smartmaint.accounts.services import ApiKeyError, authenticate_api_key
 log = structlog.get_logger(__name__)
 
 KEY_CHECK_SECONDS = 60.0
+TELL_SECONDS = 60.0
 NOT_STORED = "not_stored"
 
 _AWAY = (
@@ -81,6 +82,8 @@ class Storing:
         self._format = format
         self._api_key: ApiKey | None = None
         self._checked_at = float("-inf")
+        self._stored: Counter[str] = Counter()
+        self._told_at = float("-inf")
 
     @property
     def api_key(self) -> ApiKey:
@@ -177,13 +180,23 @@ class Storing:
             receipt = ingest_readings(
                 organization=organization, parsed=joined(these), api_key=api_key, format=self._format
             )
+            self._stored["readings"] += receipt.accepted
             for number, part in these:
                 contents[number].parts.remove(part)
             _log_refusals("bridge.refused", receipt.refusals, messages)
         events = events_joined(content.events for content in contents)
         if events.received:
             recorded = record_events(organization=organization, parsed=events, api_key=api_key)
+            self._stored["events"] += recorded.accepted
             _log_refusals("bridge.events_refused", recorded.refusals, messages)
+        self._tell_stored()
+
+    def _tell_stored(self) -> None:
+        """The first that is stored, and then what came each minute: who connects it wants to see that it works."""
+        if self._stored.total() and time.monotonic() - self._told_at >= TELL_SECONDS:
+            log.info("bridge.stored", **self._stored)
+            self._stored.clear()
+            self._told_at = time.monotonic()
 
 
 def _log_refusals(event: str, refusals: list[Refusal], messages: list[Message]) -> None:

@@ -81,7 +81,7 @@ def parse_json(body: bytes, *, zone: ZoneInfo | None = None) -> ParsedEvents:
 
     Raises `MalformedBody` where the body as a whole cannot be read, and `TooManyReadings` above `MAX_READINGS` events.
     """
-    return _parse_rows(_posted(body_object(checked_text(body))), {}, zone)
+    return _parse_rows(_posted(body_object(checked_text(body), is_strict=True)), {}, zone)
 
 
 def parse_any_json(
@@ -90,7 +90,7 @@ def parse_any_json(
     """As `parse_json`, of what a request's body holds, a list of events, or one event; what an event does not say
     itself is asked of `usual`, by the field's name.
     """
-    content = body_list_or_object(checked_text(body))
+    content = body_list_or_object(checked_text(body), is_strict=True)
     if isinstance(content, dict):
         content = _posted(content) if "events" in content else [msgspec.Raw(msgspec.json.encode(content))]
     return _parse_rows(content, usual, zone)

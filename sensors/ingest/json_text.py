@@ -4,11 +4,16 @@ be read spoils its own reading only, and can be shown as it was sent.
 
 import codecs
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from sensors.ingest.parsed import MAX_READINGS, MalformedBody, RowProblem, TooManyReadings
+
+# Python's json writes these, and JSON has none of them.
+_quote_bare = re.compile(rb"(?<=[\s:,\[])-?(?:NaN|Infinity)(?=[\s,\]}])").sub
 
 # Far beyond what 10,000 readings need: refused before a million tiny elements fill the memory.
 _MAX_COMMAS = 30 * MAX_READINGS
@@ -38,19 +43,37 @@ def body_list(body: bytes) -> list[msgspec.Raw]:
     return _whole(_decode_list, body)
 
 
-def body_object(body: bytes) -> dict[str, msgspec.Raw]:
-    """The members of a body that must be an object, the last of the same name; raises `MalformedBody`."""
-    return _whole(_decode_object, body)
+def body_object(body: bytes, *, is_strict: bool = False) -> dict[str, msgspec.Raw]:
+    """The members of a body that must be an object, the last of the same name; raises `MalformedBody`.
+
+    `is_strict`: for one without numbers to spoil, a bare NaN is no JSON.
+    """
+    return _whole(_decode_object, body, is_strict=is_strict)
 
 
-def body_list_or_object(body: bytes) -> list[msgspec.Raw] | dict[str, msgspec.Raw]:
-    """The parts of a body that may be either; raises `MalformedBody`."""
-    return _whole(_decode_either, body)
+def body_list_or_object(
+    body: bytes, *, is_strict: bool = False
+) -> list[msgspec.Raw] | dict[str, msgspec.Raw]:
+    """The parts of a body that may be either, as `body_object`; raises `MalformedBody`."""
+    return _whole(_decode_either, body, is_strict=is_strict)
 
 
-def _whole(decode: Any, body: bytes) -> Any:
+def decode_leniently(decode: Callable[[bytes], Any], body: bytes) -> Any:
+    """What `decode` makes of a body, with a bare NaN or Infinity as the text "NaN" or "Infinity": so it spoils its own
+    reading alone. Raises `msgspec.DecodeError` and `RecursionError` as `decode` does.
+    """
     try:
         return decode(body)
+    except msgspec.DecodeError:
+        quoted = _quote_bare(rb'"\g<0>"', body)
+        if quoted == body:
+            raise
+        return decode(quoted)
+
+
+def _whole(decode: Any, body: bytes, *, is_strict: bool = False) -> Any:
+    try:
+        return decode(body) if is_strict else decode_leniently(decode, body)
     except RecursionError as error:
         raise MalformedBody("The body is nested too deeply.") from error
     except msgspec.DecodeError as error:

@@ -22,6 +22,8 @@ HEIGHT = 320
 MONTH_FORMAT = "%b\n%Y"
 # Room above and below what is drawn, as a share of its range.
 MARGIN = 0.08
+# Words of moments nearer than that share of the time stand above one another, as high as a line each.
+LABEL_SHARE, LABEL_PX = 0.3, 15
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Canvas:
         self.zone, self.look, self.unit = zone, look, unit_sign(unit)
         self.begin, self.end = begin, end
         self.heights: list[float] = []
+        self.moments: list[datetime] = []
         self.figure = figure(
             height=HEIGHT,
             sizing_mode="stretch_width",
@@ -143,16 +146,19 @@ class Canvas:
         self._write(5, value, label, color, x_units="screen", y_offset=2)
 
     def draw_moment(self, moment: datetime, *, label: str, color: str, line_dash: str = "solid") -> None:
-        """A vertical line with its words beside its top; nothing outside the plot's time."""
+        """A vertical line with its words beside its foot, above its neighbours'; nothing outside the plot's time."""
         if not self.begin <= moment <= self.end:
             return
         self.figure.add_layout(
             Span(location=self.at(moment), dimension="height", line_color=color, line_dash=line_dash)
         )
-        is_late = moment - self.begin > (self.end - self.begin) / 2
+        length = self.end - self.begin
+        is_late = moment - self.begin > length / 2
+        line = sum(abs(moment - other) < length * LABEL_SHARE for other in self.moments)
+        self.moments.append(moment)
         self._write(
             self.at(moment),
-            4,
+            4 + LABEL_PX * line,
             label,
             color,
             y_units="screen",

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+
 from sensors.models import Anomaly, AnomalyStatus
 from sensors.validation import EVENT_AFTER, EVENT_BEFORE
 from smartmaint import clock
@@ -11,13 +13,15 @@ from smartmaint import clock
 # What is longer ago is past helping: events that come late, or from a file, ask for no prediction of today.
 RECENT = timedelta(days=2)
 UNDECIDED = (AnomalyStatus.NEEDS_A_LOOK, AnomalyStatus.SUSPECTED_FALSE)
+# Without an event such an anomaly foretells less than with one.
+WITHOUT_EVENT = Q(status=AnomalyStatus.CREDIBLE, is_corroborated=False)
 
 
 def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
     """Have anomalies judged again that events (machine's id, moment) may corroborate; returns how many.
 
-    These are the machine's recent ones that are not credible, unless a person settled them. Runs in the transaction
-    that stored the events.
+    These are the machine's recent ones that are not credible, or are so without an event, unless a person settled them.
+    Runs in the transaction that stored the events.
     """
     moments: dict[int, list[datetime]] = defaultdict(list)
     for equipment_id, at in events:
@@ -25,9 +29,9 @@ def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
     # Locked in detection's order, or the two could wait for each other.
     undecided = (
         Anomaly.objects.filter(
+            Q(status__in=UNDECIDED) | WITHOUT_EVENT,
             sensor__equipment__in=moments,
             detected_at__gte=clock.now() - RECENT,
-            status__in=UNDECIDED,
             settled_by=None,
         )
         .exclude(kind=Anomaly.Kind.NO_DATA)

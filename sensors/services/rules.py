@@ -28,6 +28,7 @@ USUAL_RULES = [
     ),
     UsualRule("Level shift", "pattern", "is", "shift", 0.25, "The level of a whole day has shifted"),
     UsualRule("Slow drift", "pattern", "is", "drift", 0.2, "It moves away slowly, day after day"),
+    UsualRule("Lone spike", "pattern", "is", "spike", -0.15, "A lone spike is seldom the machine's"),
     UsualRule(
         "Far from normal", "score", "at_least", "0.8", 0.15, "Very far from what is normal for this sensor"
     ),

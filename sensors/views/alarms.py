@@ -132,7 +132,9 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     def do(found: Alarm, form: OptionalCommentForm) -> None:
         acknowledge_alarm(alarm=found, by=request.user, comment=form.cleaned_data["comment"])
 
-    return _handle(request, pk, OptionalCommentForm(request.POST), do, "Acknowledged: you take care of it.")
+    return _handle(
+        request, pk, OptionalCommentForm(request.POST), do, "Acknowledged: it calls nobody any more."
+    )
 
 
 @require_POST

@@ -83,6 +83,8 @@ class Narrator:
         about = f"prediction {row['id']}: {row['sensor']}"
         if row["status"] == "not_possible":
             return f"{about}: not possible. {row['not_possible_because']}"
+        if row["limit_value"] is None:
+            return f"{about}: P(failure) within 30 days = {row['p_30d']:.0%}, by what followed such anomalies"
         limit = f"{row['limit_value']:g} {self._unit(row)}".rstrip()
         if row["is_already_beyond"]:
             return f"{about} is beyond {limit} already: P(failure) 100 %"

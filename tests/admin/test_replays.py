@@ -76,6 +76,9 @@ def test_an_agent_tells_it_and_the_page_reports(run, manager_client, organizatio
     answer = manager_client.get(f"{LIST}{run.pk}/tasks/")
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer.content.startswith(b"machineID,datetime,")
+    answer = manager_client.get(f"{LIST}{run.pk}/failures/")
+    assert answer["Content-Disposition"] == f'attachment; filename="replay-{run.pk}-failures.csv"'
+    assert b"1,2015-01-02 12:00:00,comp1,left out,,Too early" in answer.content
     assert list(Organization.objects.all()) == [organization]
     assert not Reading.objects.exists()
 
@@ -227,7 +230,7 @@ def test_too_much_is_left_to_the_command(add, monkeypatch):
 
 def test_it_is_the_managers_of_the_organisation(run, technician_client, viewer_client, outsider_client):
     tell_replays()
-    for address in (page_of(run), f"{LIST}{run.pk}/tasks/", f"{LIST}{run.pk}/plots/"):
+    for address in (page_of(run), *(f"{LIST}{run.pk}/{name}/" for name in ("tasks", "failures", "plots"))):
         assert technician_client.get(address).status_code == 403
         assert viewer_client.get(address).status_code == 403
         assert outsider_client.get(address).status_code == 404

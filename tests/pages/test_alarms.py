@@ -125,7 +125,7 @@ def test_with_htmx_the_card_alone_comes_back(owner_client, alarm):
     page = answer.content.decode()
     assert answer.status_code == 200
     assert page.startswith("\n<article") or page.lstrip().startswith("<article")
-    assert "Acknowledged: you take care of it." in page
+    assert "Acknowledged: it calls nobody any more." in page
     assert 'hx-swap-oob="true"' in page
     again = owner_client.post(f"{LIST}{alarm.pk}/acknowledge/", headers=HTMX).content.decode()
     assert "acknowledged it already" in again

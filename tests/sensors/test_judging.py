@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from equipment.models import Equipment, Verdict
+from predictions.models import Prediction
 from sensors.agents import validate_anomalies
 from sensors.ingest.events import EventRow, ParsedEvents
 from sensors.models import Anomaly, AnomalyStatus, MachineEvent, ReadingBatch, ValidationRule
@@ -157,6 +158,14 @@ class TestReopening:
         report(plant, hours_ago=0, code="E18")
         undecided.refresh_from_db()
         assert (undecided.status, undecided.validated_at) == (AnomalyStatus.CREDIBLE, validated_at)
+
+    def test_what_is_credible_without_an_event_is_judged_again_with_one(self, plant, undecided):
+        """What it foretells hangs on that: another prediction is asked for."""
+        Anomaly.objects.update(status=AnomalyStatus.CREDIBLE)
+        report(plant, hours_ago=0)
+        again = judged(undecided)
+        assert (again.status, again.is_corroborated) == (AnomalyStatus.CREDIBLE, True)
+        assert Prediction.objects.get().anomaly == undecided
 
     def test_an_old_anomaly_asks_for_no_prediction_of_today(self, plant, organization):
         report(make_plant(organization, name="pump-8"), hours_ago=24 * 20)

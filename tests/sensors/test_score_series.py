@@ -39,6 +39,15 @@ def test_each_line_gets_a_score_in_the_same_order_and_the_spike_is_found(tmp_pat
     assert "1 at or above 0.5" in capsys.readouterr().out
 
 
+def test_what_has_no_number_is_counted_and_where_nothing_can_be_written_that_is_told(tmp_path, capsys):
+    rows = [*series(2), "2026-03-05 00:00:00,abc"]
+    path = write(tmp_path / "in.csv", rows)
+    call_command("score_series", path, tmp_path / "out.csv")
+    assert "577 readings, 1 without a number, " in capsys.readouterr().out
+    with pytest.raises(CommandError, match=r"nowhere/out\.csv cannot be written"):
+        call_command("score_series", path, tmp_path / "nowhere" / "out.csv")
+
+
 def test_a_score_hangs_on_the_lines_before_it_only(tmp_path):
     rows = series()
     call_command("score_series", write(tmp_path / "whole.csv", rows), tmp_path / "a.csv")

@@ -11,7 +11,7 @@ import numpy as np
 
 from sensors.ingest.columns import parse_columns
 from sensors.ingest.fields import quality_code, reading_value, sensor_key, unit_code
-from sensors.ingest.json_text import checked_text
+from sensors.ingest.json_text import checked_text, decode_leniently
 from sensors.ingest.parsed import (
     MAX_READINGS,
     MalformedBody,
@@ -115,7 +115,7 @@ def by_row(body: bytes, *, zone: ZoneInfo | None = None) -> ParsedReadings:
 
 def _decode(body: bytes) -> _Body:
     try:
-        return _decode_body(body)
+        return decode_leniently(_decode_body, body)
     except RecursionError as error:
         raise MalformedBody("The body is nested too deeply.") from error
     except msgspec.DecodeError as error:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from sensors.ingest.formats import json
+from sensors.ingest.json_text import decode_leniently
 from sensors.ingest.parsed import (
     MAX_READINGS,
     MalformedBody,
@@ -69,7 +70,7 @@ def _problem(line: bytes) -> str | None:
     """Why a line is no JSON value, if so."""
     try:
         line.decode()
-        _decode(line)
+        decode_leniently(_decode, line)
     except UnicodeDecodeError as error:
         return f"The line is not UTF-8: {error.reason} at byte {error.start}."
     except RecursionError:

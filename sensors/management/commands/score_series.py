@@ -41,15 +41,21 @@ class Command(BaseCommand):
             ts_us = timestamps_us(times, zone=ZoneInfo("UTC"))
         except ValueError as error:
             raise CommandError(f"A moment cannot be read: {error}") from error
-        scores = score_series(ts_us, np.array([_number(value) for value in values]))
-        with options["output"].open("w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow([options["time"], options["value"], "anomaly_score"])
-            rows.writerows(
-                (time, value, f"{score:.6f}")
-                for time, value, score in zip(times, values, scores.tolist(), strict=True)
-            )
-        self.stdout.write(f"{len(scores)} readings, {int(np.sum(scores >= 0.5))} at or above 0.5.")
+        numbers = np.array([_number(value) for value in values])
+        scores = score_series(ts_us, numbers)
+        try:
+            with options["output"].open("w", encoding="utf-8", newline="") as file:
+                rows = csv.writer(file, lineterminator="\n")
+                rows.writerow([options["time"], options["value"], "anomaly_score"])
+                rows.writerows(
+                    (time, value, f"{score:.6f}")
+                    for time, value, score in zip(times, values, scores.tolist(), strict=True)
+                )
+        except OSError as error:
+            raise CommandError(f"{options['output']} cannot be written: {error.strerror}.") from error
+        without = int(np.count_nonzero(~np.isfinite(numbers)))
+        skipped = f", {without} without a number" if without else ""
+        self.stdout.write(f"{len(scores)} readings{skipped}, {int(np.sum(scores >= 0.5))} at or above 0.5.")
 
 
 def _read(path: Path, time: str, value: str) -> tuple[list[str], list[str]]:

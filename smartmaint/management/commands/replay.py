@@ -107,10 +107,17 @@ class Command(BaseCommand):
             raise CommandError(f"{error.filename}: {error.strerror}.") from error
         self.stdout.write(
             f"{past.readings:,} readings of {len(past.series)} sensors on {len(past.kinds)} machines, "
-            f"{len(life.events):,} events, {len(report.failures)} failures, "
+            f"{_count(len(life.events), 'event')}, {_count(len(report.failures), 'failure')}, "
             f"in {time.monotonic() - began:.0f} s"
         )
         for line in [*report_lines(report), *missed_lines(report)]:
             self.stdout.write(line)
+        plots = tasks.with_suffix(".html") if tasks is not None and options["plots"] else None
+        if written := ", ".join(str(path) for path in (tasks, failures, plots) if path is not None):
+            self.stdout.write(f"Wrote {written}.")
         if options["keep"]:
             self.stdout.write(f"Kept as the organisation {slug}: the operator can choose it and look around.")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

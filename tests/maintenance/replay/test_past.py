@@ -91,7 +91,7 @@ def test_a_small_file_maps_other_names(tmp_path):
         ("zone = 'Nowhere/Land'", "no time zone"),
         ("[readings]\nfields = 'x'", "has no fields"),
         ("[readings]\ntime = 3", "is a name"),
-        ("[readings]\nsensors = 'volt'", "a list of names"),
+        ("[readings]\nsensors = 'volt'", "a list of words"),
         ("[readings", "replay.toml"),
         ("[readings]\nfile = '/etc/passwd'", "a file beside it"),
         ("[events]\nfile = '../secret.csv'", "a file beside it"),
@@ -109,6 +109,7 @@ def test_a_mapping_that_cannot_be_used_is_told(directory, mapping, words):
     [
         ("", "PdM_telemetry.csv"),
         ("datetime,machineID,volt\n", "no reading"),
+        ("datetime;machineID\n1;2;3;4;5\n", "PdM_telemetry.csv"),
         ("datetime,machine,volt\n2015-01-01 06:00:00,1,2\n", "no column 'machineID'"),
         (
             "datetime,machineID,volt\n2015-01-01 06:00:00,1,2\nyesterday,1,2\n",
@@ -132,6 +133,32 @@ def test_readings_that_cannot_be_used_are_told(directory, readings, words):
     (directory / "PdM_telemetry.csv").write_text(readings)
     with pytest.raises(PastUnreadable, match=words):
         read(directory)
+
+
+def test_semicolons_part_cells_and_then_commas_decimals(directory):
+    (directory / "PdM_telemetry.csv").write_text("datetime;machineID;volt\n2015-01-01 06:00:00; 1 ;170,5\n")
+    (series,) = read(directory).series
+    assert (series.machine, series.values.tolist()) == ("1", [170.5])
+
+
+def test_words_that_mean_no_reading_can_be_named(directory):
+    (directory / "PdM_telemetry.csv").write_text(
+        "datetime,machineID,volt\n2015-01-01 06:00:00,1,Bad\n2015-01-01 07:00:00,1,3\n"
+    )
+    (directory / "replay.toml").write_text('[readings]\nmissing = ["Bad", "ERR"]\n')
+    (series,) = read(directory).series
+    assert series.values.tolist() == [3.0]
+
+
+def test_what_is_of_no_machine_or_another_time_is_told(directory):
+    (directory / "PdM_failures.csv").write_text(
+        "datetime,machineID,failure\n2015-01-01 07:00:00,A9,comp1\n2015-06-01 08:00:00,2,comp1\n"
+    )
+    past = read(directory)
+    assert past.left_out == [
+        "PdM_failures.csv: 1 of machines without readings: A9.",
+        "PdM_failures.csv: 1 before the first reading or after the last.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -207,11 +207,12 @@ def test_the_command_writes_tasks_plots_and_a_report(directory, tmp_path, capsys
     call_command("replay", str(directory), f"--tasks={out}", "--plots", "--seed=3", "--step-hours=6")
 
     told = capsys.readouterr().out
-    assert "960 readings of 2 sensors on 2 machines, 0 events, 1 failures" in told
+    assert "960 readings of 2 sensors on 2 machines, 0 events, 1 failure," in told
     assert "failures caught at least 24 h ahead: 1 of 1 (100%)" in told
     with out.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["machineID"], row["failure_followed"]) for row in rows] == [("1", "yes")]
+    assert f"Wrote {out}, {out.with_suffix('.html')}." in told
     assert "2015-01-15 00:00:00" <= rows[0]["datetime"] <= "2015-01-17 12:00:00"
     assert out.with_suffix(".html").read_text().count("Machine 1") >= 1
     assert not Organization.objects.exists()

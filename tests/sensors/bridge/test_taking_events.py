@@ -129,6 +129,7 @@ def test_what_cannot_be_read_is_logged_counted_and_does_not_come_again(broker, p
             told |= line["codes"]
             assert line["raw"]
     assert told == {"malformed": 1, "unknown_equipment": 1, "unknown_kind": 1}
+    assert [line["events"] for line in lines if line["event"] == "bridge.stored"] != []
 
     take(broker, secret, (topic, {"code": "E5"}))
     assert refused() == [("malformed", 1)]

@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -205,8 +206,8 @@ def test_times_at_the_ends_of_the_calendar_raise_nothing(ts):
         b'{"readings": {}}',
         b'{"readings": null}',
         b'{"readings": []} trailing',
-        b'{"readings": [NaN]}',
-        b'{"readings": [{"sensor": "a", "ts": 0, "value": Infinity}]}',
+        b'{"readings": [{"sensor": "a", "ts": 0, "value": Infinite}]}',
+        b'{"readings": [NaN}',
         b'{"readings": [], "historical": "yes"}',
         b'{"readings": [], "historical": null}',
         b'{"readings": [], "x": "\xff"}',
@@ -219,6 +220,26 @@ def test_times_at_the_ends_of_the_calendar_raise_nothing(ts):
 def test_a_body_that_cannot_be_read_is_malformed(malformed):
     with pytest.raises(MalformedBody):
         parse(malformed)
+
+
+@pytest.mark.parametrize("written", [b"NaN", b"Infinity", b"-Infinity"])
+@pytest.mark.parametrize("count", [1, 50])
+def test_what_python_writes_for_no_number_spoils_its_own_reading_alone(written, count):
+    good = b",".join([b'{"sensor": "a", "ts": 0, "value": 1}'] * count)
+    odd = b'{"sensor": "b", "ts": 0, "value": ' + written + b"}"
+    bad = b'{"sensor": "c", "ts": 0, "quality": "bad", "value":' + written + b"}"
+    parsed = parse(b'{"readings": [' + b",".join((good, odd, bad)) + b"]}")
+    assert refusal_codes(parsed) == [(count, "invalid_value")]
+    assert parsed.received == count + 2
+    assert np.isnan(parsed.values[-1])
+
+
+def test_words_in_quotes_are_left_as_they_are():
+    """Also beside a number that has to be put into quotes."""
+    parsed = parse(
+        b'{"readings": [{"sensor": "a: NaN", "ts": 0, "value": 1}, {"sensor": "b", "ts": 0, "value": NaN}]}'
+    )
+    assert (parsed.received, parsed.keys[0]) == (2, "a: NaN")
 
 
 def test_a_byte_order_mark_is_skipped():

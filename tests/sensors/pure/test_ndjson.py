@@ -57,7 +57,7 @@ def test_lines_are_counted_with_the_empty_ones_and_end_as_they_like():
         (b"null", "invalid_row"),
         (b'{"readings": []}', "invalid_sensor"),
         (b'{"sensor": "a", "ts": "2026-11-22T10:00:00", "value": 1}', "timestamp_naive"),
-        (b'{"sensor": "a", "ts": 1, "value": NaN}', "invalid_row"),
+        (b'{"sensor": "a", "ts": 1, "value": NaN}', "invalid_value"),
         (b'{"sensor": "a", "ts": 1, "value": 1e400}', "invalid_value"),
         (b'{"sensor": "a", "ts": 1, "value": "1"}', "invalid_value"),
     ],

@@ -220,7 +220,7 @@ def test_a_unit_that_plants_write_for_another_thing_is_not_mistaken(name):
         b"{}",
         b"5",
         b'[{"n": "a", "v": 1}',
-        b'[{"n": "a", "v": NaN}]',
+        b'[{"n": "a", "v": nan}]',
         b'[{"n": "\xff", "v": 1}]',
         b'[{"n": "\0", "v": 1}]',
         b'[{"n": "\\ud800", "v": 1}]',
@@ -231,6 +231,11 @@ def test_a_unit_that_plants_write_for_another_thing_is_not_mistaken(name):
 def test_a_body_that_is_no_list_of_json_is_malformed(body):
     with pytest.raises(MalformedBody):
         parse(body)
+
+
+def test_a_bare_nan_is_refused_alone():
+    parsed = parse(b'[{"n": "a", "v": NaN}, {"n": "b", "v": 1}]')
+    assert ([refusal.index for refusal in parsed.refusals], parsed.values.tolist()) == ([0], [1])
 
 
 def test_a_byte_order_mark_and_an_empty_list_are_read():

@@ -106,6 +106,11 @@ def test_other_values_are_refused_alone(value):
     assert parsed.refusals[0].raw.startswith('"b":')
 
 
+def test_a_bare_nan_is_refused_alone():
+    parsed = parse(b'{"a": 1, "b": NaN}')
+    assert ([key for key, *_ in readings(parsed)], refusals(parsed)) == (["a"], [(1, "invalid_value")])
+
+
 def test_null_is_left_out():
     parsed = device({"a": None, "b": 1})
     assert (readings(parsed), parsed.received, parsed.index.tolist()) == ([("Pump 7/b", NOW_US, 1)], 1, [0])
@@ -167,7 +172,7 @@ def test_a_device_of_a_gateway_that_sends_no_list_is_refused_alone():
         b'"a"',
         b"null",
         b'{"a": 1',
-        b'{"a": NaN}',
+        b'{"a": nan}',
         b'{"a": "\xff"}',
         b'{"a": "\0"}',
         b'{"\\ud800": 1}',
