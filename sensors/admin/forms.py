@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from equipment.models import Equipment
 from sensors.models import Sensor, SensorAlias
@@ -48,14 +48,34 @@ class NewSensorForm(ScopedModelForm):
 
 
 class ExistingSensorForm(forms.Form):
+    """Whose key it is. Where the key names another machine than the sensor's, that has to be said again."""
+
     sensor = forms.ModelChoiceField(
         Sensor.objects.none(),
         widget=AutocompleteSelect(SensorAlias._meta.get_field("sensor"), admin.site),
     )
 
-    def __init__(self, *args: Any, organization: Organization | None, **kwargs: Any) -> None:
+    is_meant = forms.BooleanField(
+        label="It belongs to another machine than its key names", required=False, widget=forms.HiddenInput
+    )
+
+    def __init__(
+        self, *args: Any, organization: Organization | None, named: Equipment | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.named = named
         self.fields["sensor"].queryset = Sensor.objects.for_organization(organization).active()
+
+    def clean(self) -> dict[str, Any]:
+        told = super().clean()
+        sensor = told.get("sensor")
+        if sensor is not None and self.named is not None and not told.get("is_meant"):
+            machines = [sensor.equipment, *sensor.equipment.ancestors()]
+            if self.named not in machines:
+                self.fields["is_meant"].widget = UnfoldBooleanWidget()
+                words = f"{sensor.key} measures {sensor.equipment}, and this key names {self.named}. Is that meant?"
+                self.add_error("is_meant", words)
+        return told
 
 
 class SensorAliasForm(ScopedModelForm):

@@ -21,6 +21,7 @@ from sensors.models import RejectedReading, Sensor, SensorAlias, UnknownSensor
 from sensors.services.assigning import (
     AssignmentRefused,
     assign_unknown_sensor,
+    machine_named_in,
     sensor_of,
     suggest_sensor,
 )
@@ -120,7 +121,9 @@ class UnknownSensorAdmin(ReadOnlyScopedModelAdmin):
             title=f"Whose key is {unknown.key}?",
             words="It becomes another name of that sensor: readings under both are its own.",
             submit="Assign it",
-            form=ExistingSensorForm(answers(request), organization=request.organization),
+            form=ExistingSensorForm(
+                answers(request), organization=request.organization, named=machine_named_in(unknown)
+            ),
             **_assigning(unknown, request, lambda form: form.cleaned_data["sensor"]),
         )
 

@@ -1,8 +1,12 @@
 """The inbox of unknown sensors: telling whose readings they are."""
 
+import re
+
 import numpy as np
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Lower
 
+from equipment.models import Equipment
 from sensors import storage
 from sensors.ingest.units import UnknownUnit, unit
 from sensors.models import Sensor, SensorAlias, UnknownSensor
@@ -10,6 +14,8 @@ from sensors.services.inbox import kept_for
 from sensors.services.replaying import ReplayReport, replay_rejected
 from smartmaint.accounts.models import User
 
+# Between what gateways part their names with; a hyphen belongs to a tag.
+_PART = re.compile(r"[^/.:,;|\s]+")
 REPLAYED_AT_ONCE = 10_000
 """Kept readings that are stored while the person who assigns waits for the page."""
 GUESSED_FROM = 1_000
@@ -63,9 +69,21 @@ def sensor_of(unknown: UnknownSensor) -> Sensor | None:
     return active.filter(key=unknown.key).first() or active.filter(aliases__key=unknown.key).first()
 
 
+def machine_named_in(unknown: UnknownSensor) -> Equipment | None:
+    """The machine whose tag is a part of the key, as P-7 of "hall/P-7/temperature"; None where none or several are."""
+    parts = [part.lower() for part in _PART.findall(unknown.key)]
+    machines = Equipment.objects.for_organization(unknown.organization).annotate(lower_tag=Lower("tag"))
+    named = list(machines.filter(lower_tag__in=parts)[:2])
+    return named[0] if len(named) == 1 else None
+
+
 def suggest_sensor(unknown: UnknownSensor) -> Sensor:
-    """A new sensor, not saved, with what can be told from the readings that came: unit, quantity, expected interval."""
-    suggested = Sensor(organization_id=unknown.organization_id, key=unknown.key)
+    """A new sensor, not saved, with what can be told from its key (the machine) and the readings that came: unit,
+    quantity, expected interval.
+    """
+    suggested = Sensor(
+        organization_id=unknown.organization_id, key=unknown.key, equipment=machine_named_in(unknown)
+    )
     try:
         suggested.quantity = unit(unknown.unit).dimension
         suggested.unit = unknown.unit

@@ -14,7 +14,7 @@ from sensors.services.ingest import ingest_readings
 from sensors.storage import microseconds
 from smartmaint import clock
 from smartmaint.accounts.models import ApiKey
-from tests.plants import Plant, make_sensor
+from tests.plants import Plant, make_plant, make_sensor
 
 pytestmark = pytest.mark.django_db
 
@@ -316,6 +316,35 @@ def test_a_line_is_assigned_to_a_sensor_that_is_there(manager_client, plant, api
     )
     assert "What comes as P9.Temp goes to the sensor pump-7/vibration now. 1 stored." in words(response)
     assert SensorAlias.objects.get().sensor == plant.sensor
+
+
+def test_a_key_that_names_another_machine_is_asked_about(manager_client, plant, organization, api_key):
+    """The first hit of a search may be of any machine, and what is stored is not taken back."""
+    fan = make_plant(organization, name="fan-4")
+    send(api_key, "hall/FAN-4.vibration")
+    unknown = UnknownSensor.objects.get()
+    page, form = page_of(unknown, "existing-sensor"), {"sensor": plant.sensor.pk}
+    response = manager_client.post(page, form)
+    assert response.context["form"].errors == {
+        "is_meant": [
+            "pump-7/vibration measures PUMP-7 Pump pump-7, and this key names FAN-4 Pump fan-4. Is that meant?"
+        ]
+    }
+    assert "It belongs to another machine than its key names" in words(response)
+    assert not SensorAlias.objects.exists()
+    manager_client.post(page, form | {"is_meant": "on"})
+    assert SensorAlias.objects.get().sensor == plant.sensor
+
+    SensorAlias.objects.all().delete()
+    send(api_key, "hall/fan-4.vibration")
+    manager_client.post(page_of(UnknownSensor.objects.get(), "existing-sensor"), {"sensor": fan.sensor.pk})
+    assert SensorAlias.objects.get().sensor == fan.sensor
+
+
+def test_a_new_sensor_stands_at_the_machine_that_its_key_names(manager_client, plant, api_key):
+    send(api_key, "pump-7/temperature")
+    form = manager_client.get(page_of(UnknownSensor.objects.get(), "new-sensor")).context["form"]
+    assert form["equipment"].value() == plant.machine.pk
 
 
 def test_what_could_not_be_stored_is_shown_next(manager_client, plant, api_key):
