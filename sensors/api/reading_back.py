@@ -6,11 +6,10 @@ from itertools import chain
 
 from django.db.models import QuerySet
 from django.http import Http404, StreamingHttpResponse
-from django.shortcuts import get_object_or_404
 from django.utils.dateparse import parse_datetime
 from django.utils.http import content_disposition_header
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -67,6 +66,9 @@ class CsvRenderer(BaseRenderer):
     media_type, format = "text/csv", "csv"
 
 
+PARAMETERS = ("from", "to", "resolution", "limit", "format")
+
+
 @extend_schema(
     parameters=[
         OpenApiParameter("from", str, description="Not before this moment (ISO 8601 with an offset)."),
@@ -95,7 +97,13 @@ class SensorReadings(APIView):
     required_scope, required_role = Scope.READ, Role.VIEWER
 
     def get(self, request: Request, key: str) -> StreamingHttpResponse:
-        sensor = get_object_or_404(Sensor.objects.for_organization(organization_of(request)), key=key)
+        sensor = Sensor.objects.for_organization(organization_of(request)).filter(key=key).first()
+        if sensor is None:
+            raise NotFound(f'There is no sensor "{key}".')
+        if unknown := sorted(set(request.query_params).difference(PARAMETERS)):
+            raise ValidationError(
+                {unknown[0]: f"There is no such parameter. There are {', '.join(PARAMETERS)}."}
+            )
         begin, end = range_in_query(request)
         limit = count_in_query(request, "limit")
         chosen = choice_in_query(request, "resolution", ["auto", *Resolution]) or "auto"

@@ -22,9 +22,9 @@ def format_of(request: HttpRequest, formats: Mapping[str, Format]) -> Format:
     """Of formats by content type the request's own, JSON where it names none; raises RefusedRequest."""
     media_type = request.content_type or "application/json"
     if media_type not in formats:
-        raise RefusedRequest(
-            415, "unsupported_media_type", f'The content type "{media_type}" is not understood.'
-        )
+        known = ", ".join(formats)
+        words = f'The content type "{media_type}" is not understood. Understood are {known}.'
+        raise RefusedRequest(415, "unsupported_media_type", words)
     return formats[media_type]
 
 

@@ -276,6 +276,7 @@ class TestWalls:
         (f"{READINGS}?resolution=1w", 400, "invalid"),
         (f"{READINGS}?resolution=%00", 400, "invalid"),
         (f"{READINGS}?format=xml", 400, "invalid"),
+        (f"{READINGS}?frm=2026-11-22T10:00:00Z", 400, "invalid"),
         (f"{READINGS}?format=csv&to=yesterday", 400, "invalid"),
         ("sensors/%00", 404, "not_found"),
         ("sensors/nobody/readings?format=csv", 404, "not_found"),
