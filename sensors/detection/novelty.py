@@ -49,7 +49,9 @@ def _make_room(one: np.void, low: float, high: float) -> None:
     """Let the fine bins of a sensor reach from the lowest to the highest value."""
     before = float(one["fine_width"])
     finest = before or math.ldexp(1.0, max(math.frexp(max(abs(low), abs(high)))[1] - _FINE_BITS, -1000))
-    needed = math.ldexp(1.0, max(math.frexp(high / 2 - low / 2)[1] + 1 - _FINE_BINS_BITS, -1000))
+    reach = high / 2 - low / 2
+    # A first reading by itself needs no room, whatever its size: frexp has no exponent for 0.
+    needed = math.ldexp(1.0, max(math.frexp(reach)[1] + 1 - _FINE_BINS_BITS, -1000)) if reach else 0.0
     width = max(finest, needed)
     while math.floor(high / width) - math.floor(low / width) >= FINE_BINS:
         width *= 2

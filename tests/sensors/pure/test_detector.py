@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sensors.detection.detector import (
@@ -212,12 +212,15 @@ EAGER = DetectorSettings(profile=ProfileSettings(threshold=2.5, give_in_days=0.5
         st.tuples(st.integers(9 * DAY, 12 * DAY - 300), st.integers(1, 300), st.floats(-12, 12)), max_size=4
     ),
     max_change=st.sampled_from([None, 0.5, 1.5]),
+    unit=st.sampled_from([1.0, 1e-6, 1e6]),
 )
-def test_how_readings_are_cut_into_blocks_changes_nothing(seed, cuts, faults, max_change):
+@example(seed=1, cuts=[1], faults=[], max_change=None, unit=1e-6)
+def test_how_readings_are_cut_into_blocks_changes_nothing(seed, cuts, faults, max_change, unit):
     ts_us, values = plant_sensor(seed, days=12)
     quality = np.random.default_rng(seed).choice([0, 0, 0, 0, 1, 2], len(values)).astype(np.int8)
     for start, length, size in faults:
         values[start : start + length] += size
+    values, max_change = values * unit, max_change and max_change * unit
     whole, expected = detect(None, ts_us, values, quality, LIMITS, EAGER, max_change)
     state, snapshots = None, []
     for block in np.split(np.arange(len(values)), sorted(cuts)):

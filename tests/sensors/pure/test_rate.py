@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sensors.detection.detector import Block, DetectorState, detect, detect_many
@@ -211,6 +211,7 @@ def test_sensors_without_it_are_followed_as_if_there_were_none_to_the_byte():
     ),
     cuts=st.lists(st.integers(0, 60), max_size=20),
 )
+@example(readings=[(1, 20.0, GOOD), (1, 20.4, GOOD)], cuts=[1])
 def test_no_cut_changes_what_is_believed(readings, cuts):
     steps_s, values, quality = (np.array(column) for column in zip(*readings, strict=True))
     ts_us = START_US + np.cumsum(steps_s) * 1_000_000
