@@ -59,18 +59,22 @@ def tell_failures(past: Past, plant: ReplayPlant, tasks: Sequence[Proposed]) -> 
             modes[failure.machine, failure.at_us].add(failure.what)
     told, last_of = [], dict[str, int]()
     for machine, at_us in sorted(modes):
+        own = [task for task in tasks if task.machine == machine and task.created_us <= at_us]
         since_us = last_of.get(machine, past.begins_us)
-        own = [task for task in tasks if task.machine == machine and since_us < task.created_us <= at_us]
-        outcome, lead_h, why = _tell(own, machine, at_us, past.begins_us, plant)
+        outcome, lead_h, why = _tell(own, (machine, at_us), since_us, past.begins_us, plant)
         told.append(Foreseen(machine, at_us, tuple(sorted(modes[machine, at_us])), outcome, lead_h, why))
         last_of[machine] = at_us
     return told
 
 
 def _tell(
-    own: Sequence[Proposed], machine: str, at_us: int, begins_us: int, plant: ReplayPlant
+    own: Sequence[Proposed], failure: Moment, since_us: int, begins_us: int, plant: ReplayPlant
 ) -> tuple[Outcome, float | None, str]:
-    """Of a failure, by the tasks that were proposed for its machine since the one before."""
+    """Of a failure, by the tasks that were proposed for its machine; counted as `scoring` does.
+
+    A task that came to nothing is told only if it was proposed `since_us`, when the machine failed before.
+    """
+    machine, at_us = failure
     ready_us = begins_us + WARM_UP_H * HOUR_US
     if at_us < ready_us + GRACE_H * HOUR_US:
         return Outcome.LEFT_OUT, None, "Too early: nothing was known of the machine yet."
@@ -82,8 +86,8 @@ def _tell(
         if lead_h >= min(LEADS_H):
             return Outcome.CAUGHT, lead_h, f"{first.number} was proposed {lead_h:.0f} h before."
         return Outcome.LATE, lead_h, f"{first.number} was proposed {lead_h * 60:.0f} min before."
-    if own:
-        last = min(own, key=lambda task: leads_h[task])
+    if since := [task for task in own if task.created_us > since_us]:
+        last = min(since, key=lambda task: leads_h[task])
         is_open = last.closed_us is None or last.closed_us >= at_us
         if is_open or leads_h[last] <= 2 * HORIZON_H:
             when = "in the first week" if last.created_us < ready_us else f"{leads_h[last]:.0f} h before"

@@ -12,7 +12,7 @@ from sensors.storage import microseconds
 Stop = tuple[int, int | None]
 """From when to when, in microseconds since 1970; None while it lasts."""
 
-# Each machine with itself and all that it is part of.
+# Each machine with those of itself and of all that it is part of that were ever stopped: mostly none.
 _LINES = """
     WITH RECURSIVE line (machine, whole) AS (
         SELECT id, id FROM unnest(%s::bigint[]) AS id
@@ -21,6 +21,7 @@ _LINES = """
         WHERE above.parent_id IS NOT NULL
     )
     SELECT machine, whole FROM line
+    WHERE EXISTS (SELECT FROM equipment_historicalequipment known WHERE known.id = whole AND known.state = ANY(%s))
 """
 
 
@@ -29,21 +30,18 @@ def planned_stops(machine_ids: Collection[int]) -> dict[int, list[Stop]]:
     were. They may overlap.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_LINES, [list(machine_ids)])
+        cursor.execute(_LINES, [list(machine_ids), [state.value for state in PLANNED_STOPS]])
         lines = cursor.fetchall()
-    own = _stops_of({whole for _, whole in lines})
+    own = _stops_of({whole for _, whole in lines}) if lines else {}
     stops: dict[int, list[Stop]] = defaultdict(list)
     for machine, whole in lines:
-        if whole in own:
-            stops[machine] += own[whole]
+        stops[machine] += own[whole]
     return dict(stops)
 
 
 def _stops_of(machine_ids: Collection[int]) -> dict[int, list[Stop]]:
-    history = Equipment.history.filter(id__in=machine_ids)
-    stopped = history.filter(state__in=PLANNED_STOPS).values("id")
     changes: dict[int, list[tuple[int, bool]]] = {}
-    rows = history.filter(id__in=stopped).order_by("id", "history_date", "history_id")
+    rows = Equipment.history.filter(id__in=machine_ids).order_by("id", "history_date", "history_id")
     for machine_id, at, state in rows.values_list("id", "history_date", "state"):
         changes.setdefault(machine_id, []).append((microseconds(at), state in PLANNED_STOPS))
     return {machine_id: _stops(moves) for machine_id, moves in changes.items()}

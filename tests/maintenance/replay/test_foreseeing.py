@@ -90,12 +90,14 @@ def test_failures_of_the_first_days_are_left_out_and_those_before_the_readings_u
     assert (told.outcome, told.at_us) == (Outcome.LEFT_OUT, at)
 
 
-def test_a_task_foresees_the_next_failure_alone():
-    past = make_past(
-        shift_at=None, failures=[Occurrence(at_us(day), "2", "comp1") for day in (15, 16)], days=20
-    )
-    told = tell_failures(past, lived(past), [proposed(2, at=at_us(15))])
-    assert [one.outcome for one in told] == [Outcome.CAUGHT, Outcome.MISSED]
+@pytest.mark.parametrize(("days", "outcomes"), [((15, 16), "caught caught"), ((15, 19), "caught missed")])
+def test_a_task_counts_as_for_the_score_and_is_told_of_the_next_failure_alone(days, outcomes):
+    failures = [Occurrence(at_us(day), "2", "comp1") for day in days]
+    past = make_past(shift_at=None, failures=failures)
+    plant = lived(past)
+    told = tell_failures(past, plant, [proposed(2, at=at_us(15))])
+    assert " ".join(one.outcome for one in told) == outcomes
+    assert told[-1].why in ("T-1 was proposed 26 h before.", NOTHING)
 
 
 @pytest.mark.parametrize("shift_at", [15, 13.5])
