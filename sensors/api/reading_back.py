@@ -99,7 +99,7 @@ class SensorReadings(APIView):
     def get(self, request: Request, key: str) -> StreamingHttpResponse:
         sensor = Sensor.objects.for_organization(organization_of(request)).filter(key=key).first()
         if sensor is None:
-            raise NotFound(f'There is no sensor "{key}".')
+            raise NotFound("There is no sensor of that key.")
         if unknown := sorted(set(request.query_params).difference(PARAMETERS)):
             raise ValidationError(
                 {unknown[0]: f"There is no such parameter. There are {', '.join(PARAMETERS)}."}
