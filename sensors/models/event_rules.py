@@ -1,7 +1,7 @@
 """Rules that make machine events countable; what is counted of a machine is a sensor of its own."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -198,3 +198,10 @@ class EventCount(OrganizationOwned, PendingWork):
 
     def __str__(self) -> str:
         return f"{self.rule} of {self.equipment.tag}"
+
+    def last_repair(self, *, until: datetime) -> datetime | None:
+        """When its machine was repaired last by then: what came before counts no longer."""
+        if self.sensor is None:
+            return None
+        repairs = self.sensor.baselines.filter(started_at__lte=until).order_by("-started_at")
+        return repairs.values_list("started_at", flat=True).first()

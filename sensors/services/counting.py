@@ -67,7 +67,7 @@ def tell_count(count: EventCount) -> datetime | None:
     is_watched = rule.watches(count.equipment.equipment_class_id)
     events = MachineEvent.objects.filter(rule.counted, equipment=count.equipment_id)
     window = _Window(
-        events if is_watched else MachineEvent.objects.none(), rule.window, _last_repair(count, now)
+        events if is_watched else MachineEvent.objects.none(), rule.window, count.last_repair(until=now)
     )
     # A rule that is switched off ends now: what it had counted was so.
     since = max(count.recount_from or now, _oldest(count, now)) if is_watched else now
@@ -89,13 +89,6 @@ def keep_count(count: EventCount, next_change_at: datetime | None) -> None:
     """Note that a count is told, and when it changes next. Runs in the count's transaction."""
     count.recount_from, count.next_change_at = None, next_change_at
     count.save(update_fields=["recount_from", "next_change_at"])
-
-
-def _last_repair(count: EventCount, now: datetime) -> datetime | None:
-    if count.sensor is None:
-        return None
-    repairs = count.sensor.baselines.filter(started_at__lte=now).order_by("-started_at")
-    return repairs.values_list("started_at", flat=True).first()
 
 
 def _oldest(count: EventCount, now: datetime) -> datetime:

@@ -95,10 +95,7 @@ def events_behind(anomaly: Anomaly) -> QuerySet[MachineEvent]:
     if count is None:
         return MachineEvent.objects.none()
     until = anomaly.ended_at or clock.now()
-    # What came before a repair counted no longer.
-    repairs = anomaly.sensor.baselines.filter(started_at__lte=until).order_by("-started_at")
-    repaired_at = repairs.values_list("started_at", flat=True).first()
-    since = anomaly.started_at - count.rule.window
+    since, repaired_at = anomaly.started_at - count.rule.window, count.last_repair(until=until)
     return MachineEvent.objects.filter(
         count.rule.counted,
         equipment=count.equipment_id,
