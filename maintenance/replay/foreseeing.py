@@ -57,7 +57,8 @@ def tell_failures(past: Past, plant: ReplayPlant, tasks: Sequence[Proposed]) -> 
     for failure in past.failures:
         if past.begins_us <= failure.at_us <= past.ends_us:
             modes[failure.machine, failure.at_us].add(failure.what)
-    told, last_of = [], dict[str, int]()
+    told: list[Foreseen] = []
+    last_of: dict[str, int] = {}
     for machine, at_us in sorted(modes):
         own = [task for task in tasks if task.machine == machine and task.created_us <= at_us]
         since_us = last_of.get(machine, past.begins_us)
