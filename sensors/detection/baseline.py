@@ -18,11 +18,13 @@ from sensors.detection.memory import DAY_HOURS, WEEK_HOURS, Extreme, Memory, Sum
 HOUR_US = 3_600_000_000
 DAY_MEMORY_DAYS, WEEK_MEMORY_WEEKS, SPREAD_MEMORY_DAYS = 5.0, 4.0, 14.0
 LEAST_SPREAD_HOURS = 12.0
-SETTLED_HOURS = 8 * 24  # by then each hour of the week was seen once, weekends too
+SETTLED_HOURS = 8 * 24  # by the clock; by then each hour of the week was seen once, weekends too
+_LONGEST_SILENCE_HOURS = 24  # counts as seen: a machine that rests each night is known after a week too
 GROSS_WIDTHS = 2.0  # of the range seen: what is further out cannot be a weekend that was not seen yet
 
-_TO_STANDARD_DEVIATION = math.sqrt(math.pi / 2)
-_CLIP = 4.0
+TO_STANDARD_DEVIATION = math.sqrt(math.pi / 2)
+CLIP = 4.0
+_RANGE_DEVIATIONS = 6.0  # a day or a week of normal noise spans about as many standard deviations
 _RESTLESS_SHARE = 1.25  # of the spread of all hours: from there on an hour has its own
 _STEEP = 2.0  # standard deviations from one full hour to the next
 _LEAST_SHARE = 1e-3  # of the magnitude: finer differences are never an alarm
@@ -42,7 +44,7 @@ class Hour(NamedTuple):
 
     @property
     def clip(self) -> Floats:
-        return np.where(self.scale > 0, _CLIP * self.scale, np.inf)
+        return np.where(self.scale > 0, CLIP * self.scale, np.inf)
 
 
 def floor(memory: Memory) -> Floats:
@@ -54,7 +56,7 @@ def floor(memory: Memory) -> Floats:
 
 def usual_spread(memory: Memory) -> Floats:
     """The standard deviation of normal noise that strays as the sensor's readings do, shape (m,)."""
-    return _TO_STANDARD_DEVIATION * memory["spread"]
+    return TO_STANDARD_DEVIATION * memory["spread"]
 
 
 def open_hour(memory: Memory, hours: Ints) -> Hour:
@@ -65,12 +67,12 @@ def open_hour(memory: Memory, hours: Ints) -> Hour:
     is_restless = (memory["spread_weights"][rows, of_day] >= KNOWN_HOURS) & (
         by_hour > _RESTLESS_SHARE * memory["spread"]
     )
-    spread = np.where(is_restless, _TO_STANDARD_DEVIATION * by_hour, usual_spread(memory))
+    spread = np.where(is_restless, TO_STANDARD_DEVIATION * by_hour, usual_spread(memory))
     return Hour(
         day=cycle.segment(memory["day_means"], memory["day_weights"], rows, hours),
         week=cycle.segment(memory["week_means"], memory["week_weights"], rows, hours),
         scale=np.maximum(spread, floor(memory)),
-        is_settled=memory["hours"] >= SETTLED_HOURS,
+        is_settled=memory["watched_hours"] >= SETTLED_HOURS,
     )
 
 
@@ -90,6 +92,24 @@ def beyond(span: tuple[Floats, Floats], of: Ints, values: Floats, *, widths: flo
     with np.errstate(invalid="ignore"):
         margin = widths * (high - low)
         return (values > (high + margin)[of]) | (values < (low - margin)[of])
+
+
+def usual_range(memory: Memory) -> tuple[Floats, Floats]:
+    """The lowest and highest that the profile says of the hour that is over and of those beside it, NaN if nothing."""
+    rows, points = np.arange(len(memory)), []
+    for name, length in (("day", DAY_HOURS), ("week", WEEK_HOURS)):
+        for beside in range(-1, 3):
+            point = (memory["hour"] + beside) % length
+            is_known = memory[f"{name}_weights"][rows, point] >= KNOWN_HOURS
+            points.append(np.where(is_known, memory[f"{name}_means"][rows, point], np.nan))
+    return np.fmin.reduce(points), np.fmax.reduce(points)
+
+
+def scale_of_range(memory: Memory) -> Floats:
+    """The standard deviation of normal noise with the range seen so far, infinite where that is nothing."""
+    with np.errstate(invalid="ignore"):
+        width = memory["highest"] - memory["lowest"]
+    return np.where(width > 0, np.maximum(width / _RANGE_DEVIATIONS, floor(memory)), np.inf)
 
 
 def hours_of(memory: Memory, of: Ints, steps_us: Floats) -> Floats:
@@ -125,14 +145,17 @@ def contributions(hour: Hour, of: Ints, share: Floats, values: Floats, hours: Fl
     )
 
 
-def learn_hour(memory: Memory) -> None:
-    """Fold what the last hour brought into the profile; `memory` holds the sensors whose hour is over."""
+def learn_hour(memory: Memory, passed: Ints) -> None:
+    """Fold what the last hour brought into the profile; `memory` holds the sensors whose hour is over, `passed` the
+    hours by the clock since it began.
+    """
     sums, hours = memory["sums"], memory["hour"]
-    was_settled = memory["hours"] >= SETTLED_HOURS
+    was_settled = memory["watched_hours"] >= SETTLED_HOURS
+    memory["watched_hours"] += np.minimum(passed, _LONGEST_SILENCE_HOURS)
     memory["hours"] += sums[:, Sum.HOURS]
     memory["count"] += sums[:, Sum.READINGS]
     _learn_interval(memory)
-    is_settling = ~was_settled & (memory["hours"] >= SETTLED_HOURS)
+    is_settling = ~was_settled & (memory["watched_hours"] >= SETTLED_HOURS)
     if is_settling.any():
         # So far every weekend was strange and widened the spread; from here on the week is known.
         for name in ("spread_hours", "spread_means", "spread_weights"):

@@ -1,6 +1,6 @@
 """What is remembered of a sensor's excursion from one reading to the next, and what a reading is to it."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -10,13 +10,15 @@ from sensors.detection.excursions import Excursion, Pattern
 class ProfileSettings(msgspec.Struct, frozen=True):
     """Thresholds: distances in standard deviations, `rarity` in powers of ten.
 
-    `threshold` is that of the median of three readings, `lone_threshold` that of a single one. No verdict
-    before both warm-ups, which count the time with readings only.
+    `threshold` is that of the median of three readings, `lone_threshold` that of a single one. A reading is rare
+    that is one in 10 ** `rarity`, and in all of `rare_days`. No verdict before both warm-ups, which count the time
+    with readings only.
     """
 
     threshold: float = 4.2
     lone_threshold: float = 5.0
     rarity: float = 3.0
+    rare_days: float = 14.0
     warm_up_days: float = 2.0
     warm_up_readings: int = 200
     give_in_days: float = 7.0
@@ -25,9 +27,9 @@ class ProfileSettings(msgspec.Struct, frozen=True):
 class Reading(NamedTuple):
     """One reading as the vectorised part sees it. Distances (`size`, `median`) in standard deviations.
 
-    `lone_size` is its distance where a lone reading may be judged, else 0. `rarity` and `median_rarity` are
-    novelties, `stuck` the length of its run of equal values, 1 at the threshold. `is_inside`: within the range
-    seen so far. `is_wild`: so far outside that the instrument is the likelier cause. `before` is the
+    `median` and `lone_size` are 0 where neither a level nor a lone reading may be told. `rarity` and
+    `median_rarity` are novelties and `stuck` the length of its run of equal values, 1 at the threshold. `is_inside`:
+    within the range seen so far. `is_wild`: so far outside that the instrument is the likelier cause. `before` is the
     value of the reading before this one.
     """
 
@@ -46,8 +48,11 @@ class Reading(NamedTuple):
 
 
 class Slowly(msgspec.Struct):
-    """How far out the last day is: `size` in thresholds, positive above and negative below what is usual."""
+    """How far out the last day or the last hours are: `size` in thresholds, positive above and negative below what is
+    usual.
+    """
 
+    what: Literal["day", "hours"]
     size: float
     pattern: Pattern
     since_us: int
@@ -83,8 +88,9 @@ class Following(msgspec.Struct):
     """What is going on at a sensor. An excursion that is no news is followed too, but not told.
 
     `is_fast`: its readings themselves are out, so that nothing is learned of them; `slow` is set while the last
-    day is out. `is_resting`: readings were out for so long that the hour's end starts the sensor anew;
-    `is_reference_old`: the last day was, and only the first days are begun anew.
+    day or the last hours are out. `told_us` is the last reading of what readings themselves told. `is_resting`:
+    readings were out for so long that the hour's end starts the sensor anew; `is_reference_old`: the last day was, and
+    only the first days are begun anew.
     """
 
     excursion: Excursion | None = None
@@ -99,6 +105,7 @@ class Following(msgspec.Struct):
     told: dict[str, Told] = {}
     is_resting: bool = False
     is_reference_old: bool = False
+    told_us: int = 0
 
     @property
     def is_idle(self) -> bool:

@@ -1,11 +1,12 @@
 """One hour of many sensors at once: every reading's distance, median, rarity and run, then what was learned of it."""
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sensors.detection import baseline, novelty, slow
+from sensors.detection import baseline, novelty, recent, slow
 from sensors.detection.baseline import HOUR_US
 from sensors.detection.cycle import Bools, Floats, Ints
 from sensors.detection.excursions import Excursion
@@ -47,14 +48,15 @@ class HourOfReadings:
         self.expected = baseline.expect(self.hour, of, share, values)
         novelty.count_warm_up(memory, of, self.starts, values)
         self.rarity = novelty.rate(memory, of, values)
-        self._measure()
+        smooth = self._smooth()
+        self._measure(smooth)
         self._count_runs(values == before)
         held = self._walk()
         taken = Taken(
             starts=self.starts,
             of=of,
             values=values,
-            smooth=self._smooth(),
+            smooth=smooth,
             expected=self.expected,
             share=share,
             weight=self.weight,
@@ -62,6 +64,8 @@ class HourOfReadings:
             jumps=abs(values - before),
             is_change=values != before,
             held=held,
+            judged=self.is_judged,
+            sizes=self.medians,
         )
         sum_up(memory, self.hour, taken)
         memory["seen_us"] = self.ts_us[self.ends - 1]
@@ -90,7 +94,8 @@ class HourOfReadings:
             is_all = len(rows) == len(memory)
             over = memory if is_all else memory[rows]
             slow.forget_day(over, self.first_us[rows] - over["seen_us"] > DAY_US)
-            baseline.learn_hour(over)
+            lately = recent.follow_hour(over)
+            baseline.learn_hour(over, self.hours[rows] - over["hour"])
             novelty.start_counting(over, self._is_warm(over))
             novelty.fade(over)
             over["longest_run"] = np.maximum(over["longest_run"], over["finished_run"])
@@ -99,7 +104,7 @@ class HourOfReadings:
             slow.forget_reference(
                 over, np.array([self.followings[row].is_reference_old for row in rows.tolist()])
             )
-            self._tell_slow(over, rows, slow.follow_hour(over, is_normal))
+            self._tell_slow(over, rows, slow.follow_hour(over, is_normal), lately)
             over["sums"] = 0.0
             over["finished_run"] = 0.0
             over["extremes"] = np.inf
@@ -112,8 +117,8 @@ class HourOfReadings:
             memory["hours"] >= self.settings.warm_up_days * 24
         )
 
-    def _tell_slow(self, over: Memory, rows: Ints, found: slow.Slow) -> None:
-        sizes = np.stack([found.level, found.drift, found.noise])
+    def _tell_slow(self, over: Memory, rows: Ints, found: slow.Slow, lately: recent.Recent) -> None:
+        sizes = np.stack([found.level, found.drift, found.noise, lately.size])
         strongest = np.argmax(abs(sizes), axis=0)
         size = sizes[strongest, np.arange(len(rows))]
         is_drift = (strongest < 2) & found.is_creeping & (size * found.drift > 0)
@@ -132,13 +137,19 @@ class HourOfReadings:
             elif following.is_reference_old:
                 following.is_reference_old, following.slow = False, None
             elif is_rising[place] or following.slow is not None:
-                is_noise = strongest[place] == 2
+                value, expected = (
+                    (found.mean, found.usual),
+                    (found.mean, found.usual),
+                    (found.jump, found.usual_jump),
+                    (lately.mean, lately.usual),
+                )[strongest[place]]
                 slowly = Slowly(
+                    what="hours" if strongest[place] == 3 else "day",
                     size=float(size[place]),
-                    pattern="noise" if is_noise else "drift" if is_drift[place] else "shift",
+                    pattern="noise" if strongest[place] == 2 else "drift" if is_drift[place] else "shift",
                     since_us=abs(int(over["slow_since_us"][place])),
-                    value=float((found.jump if is_noise else found.mean)[place]),
-                    expected=float((found.usual_jump if is_noise else found.usual)[place]),
+                    value=float(value[place]),
+                    expected=float(expected[place]),
                 )
                 self._note(row, self.starts[row], step_slow(following, slowly, int(self.first_us[row])))
 
@@ -149,26 +160,28 @@ class HourOfReadings:
         over[place] = anew[0]
         following.is_resting, following.slow, following.run = False, None, None
 
-    def _measure(self) -> None:
-        """Distances in standard deviations, and their medians of three."""
+    def _measure(self, smooth: Floats) -> None:
+        """Distances in standard deviations, their medians of three, and which of both may be told."""
         memory, of, hour = self.memory, self.of, self.hour
-        scale = hour.scale[of]
-        is_ready = self._is_warm(memory) & (memory["spread_hours"] >= baseline.LEAST_SPREAD_HOURS)
-        is_known = is_ready[of] & (scale > 0) & ~np.isnan(self.expected)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            size = np.where(is_known, (self.values - self.expected) / scale * self.weight, 0.0)
-        # Until a whole week was seen, its weekend may still come: only what is far from everything so far
-        # counts, or what goes as fast as it came.
-        is_settled = hour.is_settled[of]
         seen = (memory["lowest"], memory["highest"])
-        is_gross = baseline.beyond(seen, of, self.values, widths=baseline.GROSS_WIDTHS)
         self.is_outside = baseline.beyond(seen, of, self.values, widths=0.0)
         usual = (memory["usual_lowest"], memory["usual_highest"])
         self.is_wild = baseline.beyond(usual, of, self.values, widths=_WILD_WIDTHS)
-        self.sizes = np.where(is_settled | is_gross, size, 0.0)
-        self.lone_sizes = np.where(is_settled | self.is_outside, size, 0.0)
-        self.is_judged = is_known
+        scale = hour.scale[of]
+        # Outliers widen the scale of a restless hour; what was never seen is measured by all that was.
+        scale = np.where(self.is_outside, np.minimum(scale, baseline.scale_of_range(memory)[of]), scale)
+        is_ready = self._is_warm(memory) & (memory["spread_hours"] >= baseline.LEAST_SPREAD_HOURS)
+        self.is_judged = is_ready[of] & (scale > 0) & ~np.isnan(self.expected)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            size = (self.values - self.expected) / scale * self.weight
+        self.sizes = np.where(self.is_judged, size, 0.0)
         self._take_medians()
+        # Until a whole week was seen, its weekend may still come: only what is far from everything so far
+        # is told, or what goes as fast as it came. How far readings were is learned all the same.
+        is_settled = hour.is_settled[of]
+        is_gross = baseline.beyond(seen, of, smooth, widths=baseline.GROSS_WIDTHS)
+        self.levels = np.where(is_settled | is_gross, self.medians, 0.0)
+        self.lone_sizes = np.where(is_settled | self.is_outside, self.sizes, 0.0)
 
     def _take_medians(self) -> None:
         memory = self.memory
@@ -196,9 +209,9 @@ class HourOfReadings:
         """Take the readings that are out of the ordinary one by one; which ones are held back from learning."""
         memory, settings = self.memory, self.settings
         held = np.zeros(len(self.of), bool)
-        self.scores = np.maximum(self.scores, 0.49 * np.minimum(abs(self.medians) / settings.threshold, 1.0))
+        self.scores = np.maximum(self.scores, 0.49 * np.minimum(abs(self.levels) / settings.threshold, 1.0))
         is_odd = (
-            (abs(self.lone_sizes) > settings.threshold)
+            (abs(self.sizes) > settings.threshold)
             | (abs(self.medians) >= min(novelty.TAIL_FROM, settings.threshold))
             | (self.stuck >= 1)
         )
@@ -216,30 +229,31 @@ class HourOfReadings:
         first, last = int(self.starts[place]), int(self.ends[place])
         tails, lone_tails = self.memory["tails"][place], self.memory["lone_tails"][place]
         judged = float(self.memory["judged"][place])
+        rare = self._rare(place)
         for row in range(first, last):
             if following.is_resting:
                 held[row:last] = True
                 return
             if following.is_idle and not is_odd[row]:
                 continue
-            middle, lone_size = float(self.medians[row]), float(self.lone_sizes[row])
+            size, middle = float(self.sizes[row]), float(self.medians[row])
             rarity, median_rarity = float(self.rarity[row]), 0.0
             known = judged + float(judged_before[row] - judged_before[first])
             if abs(middle) >= novelty.TAIL_FROM:
                 median_rarity = novelty.rate_distance(tails, middle, known)
-            if abs(lone_size) > max(self.settings.threshold, novelty.TAIL_FROM):
-                of_distance = novelty.rate_distance(lone_tails, lone_size, known)
+            if abs(size) > max(self.settings.threshold, novelty.TAIL_FROM):
+                of_distance = novelty.rate_distance(lone_tails, size, known)
                 if rarity > _COMMON:
                     rarity = max(rarity, of_distance)
             reading = Reading(
                 ts_us=int(self.ts_us[row]),
                 value=float(self.values[row]),
                 expected=float(self.expected[row]),
-                size=float(self.sizes[row]),
-                median=middle,
-                lone_size=lone_size,
-                rarity=rarity,
-                median_rarity=median_rarity,
+                size=size,
+                median=float(self.levels[row]),
+                lone_size=float(self.lone_sizes[row]),
+                rarity=rarity / rare,
+                median_rarity=median_rarity / rare,
                 stuck=float(self.stuck[row]),
                 is_inside=not self.is_outside[row],
                 is_wild=bool(self.is_wild[row]),
@@ -247,6 +261,15 @@ class HourOfReadings:
             )
             self._note(place, row, step(following, reading, self.settings))
             held[row] = following.is_fast
+
+    def _rare(self, place: int) -> float:
+        """The novelty from which on a reading of the sensor is rare, in powers of ten.
+
+        What comes once in `rare_days` is not news, however often a sensor reports.
+        """
+        interval_us = float(self.memory["interval_us"][place]) or HOUR_US
+        readings = min(self.settings.rare_days * DAY_US / interval_us, novelty.MOST_COUNTED)
+        return max(self.settings.rarity, math.log10(max(readings, 1.0)))
 
     def _note(self, place: int, row: int, found: Step) -> None:
         if found.news:

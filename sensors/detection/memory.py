@@ -1,9 +1,10 @@
 """What is remembered of sensors, as one array of records: a record a sensor, 4.8 kB each.
 
 Times are microseconds since 1970 UTC, values in the sensor's unit, hours those of readings (silence does not
-count). What belongs to the hour that is still going on stands in `sums`, `extremes` and `finished_run`: it is
-folded into the rest when the first reading of a later hour comes, so the readings of an hour are all judged
-by what was known before it, and how they are cut into blocks changes nothing.
+count); `watched_hours` go by the clock, and a silence counts for a day of them at most. What belongs to the hour that
+is still going on stands in `sums`, `extremes` and `finished_run`: it is folded into the rest when the first reading of
+a later hour comes, so the readings of an hour are all judged by what was known before it, and how they are cut into
+blocks changes nothing.
 """
 
 from enum import IntEnum, auto
@@ -41,6 +42,8 @@ class Sum(IntEnum):
     VALUES = auto()
     JUMPS = auto()
     CHANGES = auto()
+    MEASURED = auto()
+    SIZES = auto()
 
 
 class Extreme(IntEnum):
@@ -61,6 +64,7 @@ MEMORY = np.dtype(
         ("value_before", "f8"),
         ("count", "f8"),
         ("hours", "f8"),
+        ("watched_hours", "f8"),
         ("interval_us", "f8"),
         ("hour", "i8"),
         ("sums", "f8", (len(Sum),)),
@@ -100,6 +104,10 @@ MEMORY = np.dtype(
         ("longest_run", "f8"),
         ("finished_run", "f8"),
         ("changes", "f8"),
+        # the last hours against what was expected of them
+        ("recent", "f8"),
+        ("recent_spread", "f8"),
+        ("recent_hours", "f8"),
         # the last day against the first days
         ("ring", "f8", (DAY_HOURS,)),
         ("noise_ring", "f4", (DAY_HOURS,)),

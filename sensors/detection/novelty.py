@@ -17,11 +17,11 @@ from sensors.detection.memory import ALL_BINS, BINS, FINE_BINS, TAIL_BINS, Memor
 _SMOOTHING = 0.1  # of a reading in every bin: a new bin among n readings has the novelty log10(10 n)
 _FINE_BITS = 30  # of the first value: the finest bins of the warm-up
 _FINE_BINS_BITS = FINE_BINS.bit_length() - 1
-_MOST_COUNTED = 20_000.0  # readings; from there on older ones fade
+MOST_COUNTED = 20_000.0  # readings; from there on older ones fade
 _LEAST_SHARE = 0.01  # of its value: the width taken for a sensor that never moved
 TAIL_FROM = 3.0
 _TAIL_STEP = math.log(1.25)
-_LEAST_JUDGED = 200.0
+_NOISE = 1.0  # standard deviations
 
 
 def count_warm_up(memory: Memory, of: Ints, starts: Ints, values: Floats) -> None:
@@ -131,7 +131,7 @@ def rate(memory: Memory, of: Ints, values: Floats) -> Floats:
 
 def fade(memory: Memory) -> None:
     """Halve the counts of sensors that have counted enough, at the end of an hour."""
-    is_full = memory["counted"] > _MOST_COUNTED
+    is_full = memory["counted"] > MOST_COUNTED
     if is_full.any():
         for name in ("counts", "counted", "tails", "lone_tails", "judged"):
             memory[name][is_full] /= 2
@@ -140,11 +140,12 @@ def fade(memory: Memory) -> None:
 def rate_distance(tails: npt.NDArray[np.float32], size: float, judged: float) -> float:
     """The novelty of a distance, at least `TAIL_FROM` standard deviations, which is counted too.
 
-    It comes from how many of the `judged` readings were as far out; 0 among too few.
+    It comes from how many of the `judged` readings were as far out, give or take the noise of one.
     """
-    place = min(int(math.log(abs(size) / TAIL_FROM) / _TAIL_STEP), TAIL_BINS - 1)
-    as_far = float(tails[place:].sum())
-    tails[place] += 1
-    if judged <= _LEAST_JUDGED:
-        return 0.0
+    as_far = float(tails[_tail_bin(abs(size) - _NOISE) :].sum())
+    tails[_tail_bin(abs(size))] += 1
     return math.log10((judged + _SMOOTHING) / (as_far + _SMOOTHING))
+
+
+def _tail_bin(size: float) -> int:
+    return min(int(math.log(max(size / TAIL_FROM, 1.0)) / _TAIL_STEP), TAIL_BINS - 1)

@@ -21,7 +21,8 @@ _RELEASE_SHARE = 0.5
 _SPIKE_READINGS = 3
 _RISE_SHARE = 0.5  # of its distance: a spike comes at least that far in one step
 _BACK_SHARE = 0.5  # of that step: and goes back at least that far
-_HALF_LIFE_DAYS = {"value": 14.0, "distance": 14.0, "slow": 7.0, "stuck": 7.0}
+_HALF_LIFE_DAYS = {"value": 14.0, "distance": 14.0, "hours": 14.0, "day": 7.0, "stuck": 7.0}
+_HOURS_US = 3 * HOUR_US  # after what single readings told, the last hours have nothing to add
 _LEAST_MORE = 0.05  # thresholds: less more than what was told is no news
 
 
@@ -46,6 +47,9 @@ def step_slow(following: Following, slow: Slowly, now_us: int) -> Step:
     if not is_out:
         following.slow = None
         return Step(None, 0.0)
+    if slow.what == "hours" and following.excursion is None and now_us - following.told_us < _HOURS_US:
+        _news(following, "hours", abs(slow.size), now_us)
+        return Step(None, 0.0)
     following.slow = slow
     if following.excursion is None:
         following.excursion = _begin(slow.since_us, now_us, "high" if slow.size > 0 else "low", slow.pattern)
@@ -54,7 +58,7 @@ def step_slow(following: Following, slow: Slowly, now_us: int) -> Step:
         return Step(None, 0.0)
     if abs(slow.size) > following.strength:
         _set_peak(following, excursion, now_us, slow.value, slow.expected, abs(slow.size))
-    news = _news(following, "slow", abs(slow.size), now_us)
+    news = _news(following, slow.what, abs(slow.size), now_us)
     return _tell(following, excursion, now_us, news)
 
 
@@ -74,8 +78,7 @@ def _lone(following: Following, reading: Reading, settings: ProfileSettings) -> 
     run = following.run
     if run is None or abs(reading.median) > settings.threshold:
         return None
-    toward = math.copysign(1.0, run.size) * reading.lone_size
-    if toward > settings.threshold:
+    if _toward(run, reading) > _RELEASE_SHARE * settings.threshold:
         return None
     following.run = None
     height = abs(run.value - run.before)
@@ -84,21 +87,28 @@ def _lone(following: Following, reading: Reading, settings: ProfileSettings) -> 
     is_short = run.readings <= _SPIKE_READINGS and not (run.is_wild and run.readings == 1)
     if not (is_back and is_short) or abs(run.size) < settings.lone_threshold:
         return None
-    news = _news(following, "value", run.rarity / settings.rarity, reading.ts_us)
+    news = _news(following, "value", run.rarity, reading.ts_us)
     if not news:
         return None
     excursion = _begin(run.started_us, reading.ts_us, "high" if run.size > 0 else "low", "spike")
     excursion.peak_us, excursion.peak_value, excursion.expected = run.peak_us, run.value, run.expected
     excursion.score = score_at(abs(run.size) / settings.threshold)
-    excursion.ended_us = reading.ts_us
+    excursion.ended_us = following.told_us = reading.ts_us
     return Step(excursion, news)
 
 
+def _toward(run: Run, reading: Reading) -> float:
+    """The distance of a reading on the side of the run."""
+    return math.copysign(1.0, run.size) * reading.lone_size
+
+
 def _count_run(following: Following, reading: Reading, settings: ProfileSettings) -> None:
-    if abs(reading.lone_size) <= settings.threshold:
+    run = following.run
+    if abs(reading.lone_size) <= settings.threshold and (
+        run is None or _toward(run, reading) <= _RELEASE_SHARE * settings.threshold
+    ):
         following.run = None
         return
-    run = following.run
     if run is None or run.size * reading.lone_size < 0:
         rarity = 0.0 if run is None else run.rarity
         run = following.run = Run(
@@ -174,6 +184,8 @@ def _follow(following: Following, excursion: Excursion, reading: Reading, settin
         return Step(close(following, reading.ts_us), 0.0)
     if not following.is_fast:
         return Step(None, 0.0)
+    if following.is_fast_told:
+        following.told_us = reading.ts_us
     strength = max(sign * reading.size / settings.threshold, reading.stuck)
     if strength > following.strength:
         _set_peak(following, excursion, reading.ts_us, reading.value, reading.expected, strength)
@@ -186,9 +198,8 @@ def _news_of_reading(following: Following, reading: Reading, settings: ProfileSe
         run = following.run
         if run is not None:
             rarest = run.rarity if run.readings <= 2 else reading.rarity
-            news = max(news, _news(following, "value", rarest / settings.rarity, reading.ts_us))
-        rarity = reading.median_rarity / settings.rarity
-        news = max(news, _news(following, "distance", rarity, reading.ts_us))
+            news = max(news, _news(following, "value", rarest, reading.ts_us))
+        news = max(news, _news(following, "distance", reading.median_rarity, reading.ts_us))
     return news
 
 

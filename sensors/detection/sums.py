@@ -15,7 +15,8 @@ class Taken(NamedTuple):
 
     `share` is that of the hour that had passed, `weight` 1 or less for one that is less to be trusted, `steps_us`
     the time since the reading before, `jumps` the distance from its value, `smooth` the median of three values.
-    What is `held` is not learned.
+    What is `held` is not learned. `sizes` are medians of three distances from what was expected in standard
+    deviations, of what is `judged`.
     """
 
     starts: Ints
@@ -29,6 +30,8 @@ class Taken(NamedTuple):
     jumps: Floats
     is_change: Bools
     held: Bools
+    judged: Bools
+    sizes: Floats
 
 
 def sum_up(memory: Memory, hour: Hour, taken: Taken) -> None:
@@ -54,6 +57,8 @@ def sum_up(memory: Memory, hour: Hour, taken: Taken) -> None:
     columns[Sum.VALUES] = taken.smooth
     columns[Sum.JUMPS] = np.where(np.isnan(taken.jumps), 0.0, np.minimum(taken.jumps, clip))
     columns[Sum.CHANGES] = taken.is_change
+    columns[Sum.MEASURED] = taken.judged & ((taken.sizes != 0) | (memory["spread"] == 0)[of])
+    columns[Sum.SIZES] = np.clip(taken.sizes, -baseline.CLIP, baseline.CLIP)
     memory["sums"] = _added(memory["sums"], of, columns)
     _note_extremes(memory, taken, is_learned, deviation, clip)
 
