@@ -2,7 +2,7 @@
 
 Readings must come in order of time; how they are cut into blocks changes nothing. What is as old as the
 newest reading seen, or older, is late and is ignored, as are bad readings and NaN. Each reading goes past the limits;
-what is not `is_apart` and no faster than it can change goes on to the profile.
+what is a measurement, not `is_apart` and no faster than it can change goes on to the profile.
 """
 
 import copy
@@ -27,6 +27,7 @@ DETECTOR_VERSION = "5"
 
 _UNCERTAIN, _BAD = 1, 2
 _START_US = -(2**63)
+_NO_MEASUREMENT = 1e37  # in any unit; what is learned is kept in single precision, which ends a little later
 _NOTHING_LEARNED = memories.empty(1).tobytes()
 
 
@@ -130,9 +131,11 @@ def detect_many(
     touched = _follow_limits(states, taken, limits)
     scores = np.zeros(len(block.ts_us))
     if settings.profile is not None:
+        is_judged = abs(taken.values) < _NO_MEASUREMENT
         if taken.is_apart is not None:
-            rows = rows[~taken.is_apart]
-            taken = block.at(rows)
+            is_judged &= ~taken.is_apart
+        rows = rows[is_judged]
+        taken = block.at(rows)
         paced = _paced_sensors(states, max_changes)
         if len(paced):
             is_believed, scores[rows] = _follow_paces(

@@ -14,7 +14,7 @@ Pattern = Literal["", "spike", "shift", "drift", "noise", "course", "stuck", "ra
 SIGN: dict[str, float] = {"high": 1.0, "low": -1.0}
 
 
-class Excursion(msgspec.Struct):
+class Excursion(msgspec.Struct, array_like=True):
     """One excursion as far as it is known; times in microseconds since 1970 UTC, values in the sensor's unit.
 
     `excursion_id` counts a sensor's excursions from 1 in the order in which they were noticed.

@@ -47,7 +47,7 @@ class Reading(NamedTuple):
     before: float
 
 
-class Slowly(msgspec.Struct):
+class Slowly(msgspec.Struct, array_like=True):
     """How far out the last day or the last hours are: `size` in thresholds, positive above and negative below what is
     usual.
     """
@@ -60,7 +60,7 @@ class Slowly(msgspec.Struct):
     expected: float
 
 
-class Run(msgspec.Struct):
+class Run(msgspec.Struct, array_like=True):
     """Readings in a row that are out, and the value `before`; of the furthest: when, its value, what was expected,
     its distance, and how rare it was. `is_outside`: the first was beyond the range seen until then.
     """
@@ -77,14 +77,14 @@ class Run(msgspec.Struct):
     is_outside: bool = False
 
 
-class Told(msgspec.Struct):
+class Told(msgspec.Struct, array_like=True):
     """How far out something was that was told, in thresholds, and when."""
 
     level: float
     at_us: int
 
 
-class Following(msgspec.Struct):
+class Following(msgspec.Struct, array_like=True):
     """What is going on at a sensor. An excursion that is no news is followed too, but not told.
 
     `is_fast`: its readings themselves are out, so that nothing is learned of them; `slow` is set while the last

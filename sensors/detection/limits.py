@@ -33,7 +33,7 @@ class LimitSpec(msgspec.Struct, frozen=True):
         return _DIRECTION[self.level]
 
 
-class Side(msgspec.Struct):
+class Side(msgspec.Struct, array_like=True):
     """What must be remembered of one direction. Values are signed: larger is always further out.
 
     `beyond_since` holds the levels whose on-delay is running, `active` those that it has passed; the peak is

@@ -1,4 +1,4 @@
-"""What is remembered of sensors, as one array of records: a record a sensor, 4.8 kB each.
+"""What is remembered of sensors, as one array of records: a record a sensor, 3.2 kB each.
 
 Times are microseconds since 1970 UTC, values in the sensor's unit, hours those of readings (silence does not
 count); `watched_hours` go by the clock, and a silence counts for a day of them at most. What belongs to the hour that
@@ -70,12 +70,12 @@ MEMORY = np.dtype(
         ("sums", "f8", (len(Sum),)),
         ("extremes", "f8", (len(Extreme),)),
         # the profile
-        ("day_means", "f8", (DAY_HOURS,)),
-        ("day_weights", "f4", (DAY_HOURS,)),
-        ("week_means", "f8", (WEEK_HOURS,)),
-        ("week_weights", "f4", (WEEK_HOURS,)),
-        ("spread_means", "f8", (DAY_HOURS,)),
-        ("spread_weights", "f4", (DAY_HOURS,)),
+        ("day_means", "f4", (DAY_HOURS,)),
+        ("day_weights", "f2", (DAY_HOURS,)),
+        ("week_means", "f4", (WEEK_HOURS,)),
+        ("week_weights", "f2", (WEEK_HOURS,)),
+        ("spread_means", "f4", (DAY_HOURS,)),
+        ("spread_weights", "f2", (DAY_HOURS,)),
         ("spread", "f8"),
         ("spread_hours", "f8"),
         ("magnitude", "f8"),
@@ -109,11 +109,11 @@ MEMORY = np.dtype(
         ("recent_spread", "f8"),
         ("recent_hours", "f8"),
         # the last day against the first days
-        ("ring", "f8", (DAY_HOURS,)),
+        ("ring", "f4", (DAY_HOURS,)),
         ("noise_ring", "f4", (DAY_HOURS,)),
         ("ring_hours", "f8"),
-        ("reference", "f8", (REFERENCE_DAYS,)),
-        ("reference_week", "f8", (REFERENCE_WEEK,)),
+        ("reference", "f4", (REFERENCE_DAYS,)),
+        ("reference_week", "f4", (REFERENCE_WEEK,)),
         ("noise_reference", "f4", (REFERENCE_DAYS,)),
         ("reference_days", "f8"),
         ("reference_scale", "f8"),

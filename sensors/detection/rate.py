@@ -32,7 +32,7 @@ class Seen(msgspec.Struct, array_like=True):
     is_uncertain: bool = False
 
 
-class Pace(msgspec.Struct):
+class Pace(msgspec.Struct, array_like=True):
     """How a sensor moved: its `last` reading, and the last one of an `earlier` minute than that.
 
     While it is not believed: the excursion, its greatest change in units of what was possible, the last reading that

@@ -186,7 +186,7 @@ def test_the_state_is_small(learned):
     state, _ = watch(
         ts_us, values + 20.0, state=DetectorState.from_bytes(stored), limits=[LimitSpec("H", 60.0)]
     )
-    assert len(state.to_bytes()) < 8_000
+    assert len(state.to_bytes()) < 4_096
 
 
 def test_a_state_of_another_version_is_named():
@@ -249,7 +249,7 @@ def test_no_readings_break_the_detector(readings, max_change):
         DetectorSettings(),
         max_change,
     )
-    assert len(state.to_bytes()) < 8_000
+    assert len(state.to_bytes()) < 4_096
     for excursion in excursions:
         assert excursion.started_us <= excursion.peak_us
         assert 0.0 <= excursion.score <= 1.0

@@ -1,5 +1,7 @@
 """What must happen with the sensors and the accidents that plants really have."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -239,3 +241,14 @@ def test_a_quiet_day_that_is_worked_on_is_nothing_unusual():
     values[worked] += 3.0
     patterns = {one.pattern for one in watch_together([(ts_us, values)])[0]}
     assert patterns <= {"course", "spike"}
+
+
+@pytest.mark.parametrize("value", [1e37, -1e300])
+def test_what_no_instrument_measures_is_for_the_limits_alone(value):
+    ts_us, values = plant_sensor(7, days=20, weekend=0.0)
+    values[15 * DAY : 16 * DAY] = value
+    assert watch(ts_us, values)[1] == []
+    _, excursions = watch(
+        ts_us, values, limits=[LimitSpec("H" if value > 0 else "L", math.copysign(90, value))]
+    )
+    assert [(one.kind, one.peak_value) for one in excursions] == [("limit", value)]
