@@ -50,6 +50,7 @@ def name_classes(field: ModelChoiceField) -> ModelChoiceField:
 @admin.register(Site)
 class SiteAdmin(ScopedModelAdmin):
     list_display = ["name", "address", "machines"]
+    ordering = ["name"]
     search_fields = ["name", "address"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Site]:
@@ -69,6 +70,7 @@ class FailureModeInline(ScopedTabularInline):
 @admin.register(EquipmentClass)
 class EquipmentClassAdmin(ScopedModelAdmin):
     list_display = ["name", "code", "machines", "weights"]
+    ordering = ["name"]
     search_fields = ["name", "code"]
     inlines = [FailureModeInline]
     fieldsets = [
