@@ -175,7 +175,10 @@ def _follow(following: Following, excursion: Excursion, reading: Reading, settin
     ):
         following.is_fast = False
     if not following.is_fast and not is_slow:
-        if excursion.pattern in ("shift", "course") and following.readings <= _SPIKE_READINGS + 1:
+        is_of_readings = (
+            excursion.pattern in ("shift", "course") and excursion.started_us == following.fast_since_us
+        )
+        if is_of_readings and following.readings <= _SPIKE_READINGS + 1:
             excursion.pattern = "spike"
         return Step(close(following, reading.ts_us), 0.0)
     since_us = following.fast_since_us if following.is_fast else excursion.started_us

@@ -14,9 +14,9 @@ from sensors.detection.cycle import Bools, Floats
 from sensors.detection.memory import Memory, Sum
 
 _RATE = 0.5
-_THRESHOLD = 6.0  # times what the mean usually comes to
+_THRESHOLD = 5.0  # times what the mean usually comes to
 _LEAST_USUAL = (
-    0.2  # standard deviations of readings; what is nearer than six times as much is nothing to tell
+    0.2  # standard deviations of readings; what is nearer than five times as much is nothing to tell
 )
 _LEAST_HOURS, _MOST_HOURS = 100.0, 14 * 24.0
 

@@ -28,7 +28,7 @@ def test_a_level_of_two_standard_deviations_that_stays_for_six_hours_is_told_wit
 
 def test_hours_of_half_a_standard_deviation_are_nothing_to_tell():
     ts_us, values = flat(1)
-    values[20 * DAY : 20 * DAY + 6 * HOUR] += 0.6
+    values[20 * DAY : 20 * DAY + 6 * HOUR] += 0.5
     assert watch(ts_us, values)[1] == []
 
 
