@@ -158,7 +158,8 @@ def learn_hour(memory: Memory, passed: Ints) -> None:
     is_settling = ~was_settled & (memory["watched_hours"] >= SETTLED_HOURS)
     if is_settling.any():
         # So far every weekend was strange and widened the spread; from here on the week is known.
-        for name in ("spread_hours", "spread_means", "spread_weights"):
+        memory["spread_hours"][is_settling] = 0.0
+        for name in ("spread_means", "spread_weights"):
             memory[name][is_settling] = 0.0
     rows = np.arange(len(memory))
     for name, length, passes, first in (

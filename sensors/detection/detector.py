@@ -63,7 +63,11 @@ class DetectorState(msgspec.Struct):
         version = _decode_version(stored).version
         if version != DETECTOR_VERSION:
             raise OtherVersion(f"The detector's state has version {version}, this is {DETECTOR_VERSION}.")
-        return _decode(stored)
+        try:
+            return _decode(stored)
+        except msgspec.ValidationError as error:
+            # The order of the fields is the format: what was written with another one is another version too.
+            raise OtherVersion(f"The detector's state cannot be read: {error}.") from error
 
 
 class _Versioned(msgspec.Struct):

@@ -1,6 +1,6 @@
 """What is remembered of a sensor's excursion from one reading to the next, and what a reading is to it."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -52,7 +52,6 @@ class Slowly(msgspec.Struct, array_like=True):
     usual.
     """
 
-    what: Literal["day", "hours"]
     size: float
     pattern: Pattern
     since_us: int
@@ -88,7 +87,8 @@ class Following(msgspec.Struct, array_like=True):
     """What is going on at a sensor. An excursion that is no news is followed too, but not told.
 
     `is_fast`: its readings themselves are out, so that nothing is learned of them; `slow` is set while the last
-    day or the last hours are out. `told_us` is the last reading of what readings themselves told. `is_resting`:
+    day is out. `is_of_hours`: the excursion began with the last hours, and `are_hours_out` while they are. `told_us` is
+    the last reading of what readings themselves told. `is_resting`:
     readings were out for so long that the hour's end starts the sensor anew; `is_reference_old`: the last day was, and
     only the first days are begun anew.
     """
@@ -106,6 +106,8 @@ class Following(msgspec.Struct, array_like=True):
     is_resting: bool = False
     is_reference_old: bool = False
     told_us: int = 0
+    is_of_hours: bool = False
+    are_hours_out: bool = False
 
     @property
     def is_idle(self) -> bool:

@@ -12,11 +12,12 @@ from sensors.detection.cycle import Bools, Floats, Ints
 from sensors.detection.excursions import Excursion
 from sensors.detection.following import Following, ProfileSettings, Reading, Slowly, Step, add_once
 from sensors.detection.memory import Memory, Sum, empty
-from sensors.detection.profile import DAY_US, step, step_slow
+from sensors.detection.profile import DAY_US, step, step_hours, step_slow
 from sensors.detection.readings import UNCERTAIN_WEIGHT, Readings, differs, median
 from sensors.detection.sums import Taken, sum_up
 
 _WILD_WIDTHS = 20.0
+_FURTHEST = 1e9  # standard deviations
 _COMMON = 1.5  # powers of ten: a value that one reading in thirty has is no spike, at whatever hour it comes
 _LEAST_RUN, _RUN_FACTOR, _LEAST_CHANGES = 24.0, 5.0, 50.0
 
@@ -93,18 +94,20 @@ class HourOfReadings:
         if len(rows):
             is_all = len(rows) == len(memory)
             over = memory if is_all else memory[rows]
-            slow.forget_day(over, self.first_us[rows] - over["seen_us"] > DAY_US)
-            lately = recent.follow_hour(over)
+            is_apart = self.first_us[rows] - over["seen_us"] > DAY_US
+            is_normal = np.array([self.followings[row].excursion is None for row in rows.tolist()])
+            slow.forget_day(over, is_apart)
+            lately = recent.follow_hour(over, is_normal, is_apart)
             baseline.learn_hour(over, self.hours[rows] - over["hour"])
             novelty.start_counting(over, self._is_warm(over))
             novelty.fade(over)
             over["longest_run"] = np.maximum(over["longest_run"], over["finished_run"])
             over["changes"] += over["sums"][:, Sum.CHANGES]
-            is_normal = np.array([self.followings[row].excursion is None for row in rows.tolist()])
             slow.forget_reference(
                 over, np.array([self.followings[row].is_reference_old for row in rows.tolist()])
             )
-            self._tell_slow(over, rows, slow.follow_hour(over, is_normal), lately)
+            self._tell_slow(over, rows, slow.follow_hour(over, is_normal))
+            self._tell_recent(rows, lately)
             over["sums"] = 0.0
             over["finished_run"] = 0.0
             over["extremes"] = np.inf
@@ -117,8 +120,8 @@ class HourOfReadings:
             memory["hours"] >= self.settings.warm_up_days * 24
         )
 
-    def _tell_slow(self, over: Memory, rows: Ints, found: slow.Slow, lately: recent.Recent) -> None:
-        sizes = np.stack([found.level, found.drift, found.noise, lately.size])
+    def _tell_slow(self, over: Memory, rows: Ints, found: slow.Slow) -> None:
+        sizes = np.stack([found.level, found.drift, found.noise])
         strongest = np.argmax(abs(sizes), axis=0)
         size = sizes[strongest, np.arange(len(rows))]
         is_drift = (strongest < 2) & found.is_creeping & (size * found.drift > 0)
@@ -137,21 +140,28 @@ class HourOfReadings:
             elif following.is_reference_old:
                 following.is_reference_old, following.slow = False, None
             elif is_rising[place] or following.slow is not None:
-                value, expected = (
-                    (found.mean, found.usual),
-                    (found.mean, found.usual),
-                    (found.jump, found.usual_jump),
-                    (lately.mean, lately.usual),
-                )[strongest[place]]
+                is_noise = strongest[place] == 2
                 slowly = Slowly(
-                    what="hours" if strongest[place] == 3 else "day",
                     size=float(size[place]),
-                    pattern="noise" if strongest[place] == 2 else "drift" if is_drift[place] else "shift",
+                    pattern="noise" if is_noise else "drift" if is_drift[place] else "shift",
                     since_us=abs(int(over["slow_since_us"][place])),
-                    value=float(value[place]),
-                    expected=float(expected[place]),
+                    value=float((found.jump if is_noise else found.mean)[place]),
+                    expected=float((found.usual_jump if is_noise else found.usual)[place]),
                 )
                 self._note(row, self.starts[row], step_slow(following, slowly, int(self.first_us[row])))
+
+    def _tell_recent(self, rows: Ints, found: recent.Recent) -> None:
+        for place, row in enumerate(rows.tolist()):
+            following = self.followings[row]
+            if following.is_of_hours or found.since_us[place]:
+                hours = Slowly(
+                    size=float(found.size[place]),
+                    pattern="shift",
+                    since_us=int(found.since_us[place]),
+                    value=float(found.mean[place]),
+                    expected=float(found.usual[place]),
+                )
+                self._note(row, self.starts[row], step_hours(following, hours, int(self.first_us[row])))
 
     def _start_anew(self, over: Memory, place: int, following: Following) -> None:
         anew = empty(1)
@@ -174,7 +184,7 @@ class HourOfReadings:
         self.is_judged = is_ready[of] & (scale > 0) & ~np.isnan(self.expected)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             size = (self.values - self.expected) / scale * self.weight
-        self.sizes = np.where(self.is_judged, size, 0.0)
+        self.sizes = np.where(self.is_judged, np.clip(size, -_FURTHEST, _FURTHEST), 0.0)
         self._take_medians()
         # Until a whole week was seen, its weekend may still come: only what is far from everything so far
         # is told, or what goes as fast as it came. How far readings were is learned all the same.

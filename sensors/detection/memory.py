@@ -108,6 +108,7 @@ MEMORY = np.dtype(
         ("recent", "f8"),
         ("recent_spread", "f8"),
         ("recent_hours", "f8"),
+        ("recent_since_us", "i8"),  # below 0 where it goes down
         # the last day against the first days
         ("ring", "f4", (DAY_HOURS,)),
         ("noise_ring", "f4", (DAY_HOURS,)),

@@ -1,11 +1,12 @@
 """Excursions from what is usual for the sensor, reading by reading; only what is out of the ordinary comes here.
 
 An excursion begins when the median of the last three distances from the profile is beyond the threshold, when
-the last day left the range of the first days (`slow`), or when the value does not move any more. While it
+the mean of the last hours is (`recent`), when the last day left the range of the first days (`slow`), or when the value
+does not move any more. While it
 lasts nothing is learned, so that a fault does not become normal; after `give_in_days` it does: the excursion
 ends and all is learned afresh. A lone reading is an excursion that is over when the next one is back.
 
-It is told only when it is news: rarer than one reading in a thousand, and further out than what was told of
+It is told only when it is news: its readings are rare, and it is further out than what was told of
 late. What was told fades by half in `_HALF_LIFE_DAYS`.
 """
 
@@ -22,7 +23,7 @@ _SPIKE_READINGS = 3
 _RISE_SHARE = 0.5  # of its distance: a spike comes at least that far in one step
 _BACK_SHARE = 0.5  # of that step: and goes back at least that far
 _HALF_LIFE_DAYS = {"value": 14.0, "distance": 14.0, "hours": 14.0, "day": 7.0, "stuck": 7.0}
-_HOURS_US = 3 * HOUR_US  # after what single readings told, the last hours have nothing to add
+_TOLD_FOR_US = 3 * HOUR_US  # so long after what single readings told, the last hours have nothing to add
 _LEAST_MORE = 0.05  # thresholds: less more than what was told is no news
 
 
@@ -47,9 +48,6 @@ def step_slow(following: Following, slow: Slowly, now_us: int) -> Step:
     if not is_out:
         following.slow = None
         return Step(None, 0.0)
-    if slow.what == "hours" and following.excursion is None and now_us - following.told_us < _HOURS_US:
-        _news(following, "hours", abs(slow.size), now_us)
-        return Step(None, 0.0)
     following.slow = slow
     if following.excursion is None:
         following.excursion = _begin(slow.since_us, now_us, "high" if slow.size > 0 else "low", slow.pattern)
@@ -58,8 +56,30 @@ def step_slow(following: Following, slow: Slowly, now_us: int) -> Step:
         return Step(None, 0.0)
     if abs(slow.size) > following.strength:
         _set_peak(following, excursion, now_us, slow.value, slow.expected, abs(slow.size))
-    news = _news(following, slow.what, abs(slow.size), now_us)
+    news = _news(following, "day", abs(slow.size), now_us)
     return _tell(following, excursion, now_us, news)
+
+
+def step_hours(following: Following, hours: Slowly, now_us: int) -> Step:
+    """Take what the last hours came to, at the first reading after them: they tell what nothing else has."""
+    excursion, strength = following.excursion, abs(hours.size)
+    if excursion is None:
+        if strength < 1:
+            return Step(None, 0.0)
+        if now_us - following.told_us < _TOLD_FOR_US:
+            _news(following, "hours", strength, now_us)
+            return Step(None, 0.0)
+        since_us = max(hours.since_us, following.told_us + 1)
+        excursion = _begin(since_us, now_us, "high" if hours.size > 0 else "low", hours.pattern)
+        following.excursion, following.is_of_hours = excursion, True
+    following.are_hours_out = (
+        following.is_of_hours and SIGN[excursion.direction] * hours.size >= _RELEASE_SHARE
+    )
+    if not following.are_hours_out:
+        return Step(None, 0.0)
+    if strength > following.strength and not following.is_fast:
+        _set_peak(following, excursion, now_us, hours.value, hours.expected, strength)
+    return _tell(following, excursion, now_us, _news(following, "hours", strength, now_us))
 
 
 def close(following: Following, at_us: int) -> Excursion | None:
@@ -67,6 +87,7 @@ def close(following: Following, at_us: int) -> Excursion | None:
     excursion, was_told = following.excursion, following.is_told
     following.excursion, following.is_fast, following.is_told = None, False, False
     following.strength, following.readings = 0.0, 0
+    following.is_of_hours, following.are_hours_out = False, False
     if excursion is None or not was_told:
         return None
     excursion.ended_us = at_us
@@ -78,12 +99,14 @@ def _lone(following: Following, reading: Reading, settings: ProfileSettings) -> 
     run = following.run
     if run is None or abs(reading.median) > settings.threshold:
         return None
-    if _toward(run, reading) > _RELEASE_SHARE * settings.threshold:
+    if _toward(run, reading) > settings.threshold:
+        return None
+    height = abs(run.value - run.before)
+    is_back = abs(run.value - reading.value) >= _BACK_SHARE * height
+    if not is_back and _toward(run, reading) > _RELEASE_SHARE * settings.threshold:
         return None
     following.run = None
-    height = abs(run.value - run.before)
-    is_back = height >= _RISE_SHARE * abs(run.value - run.expected)
-    is_back &= abs(run.value - reading.value) >= _BACK_SHARE * height
+    is_back &= height >= _RISE_SHARE * abs(run.value - run.expected)
     is_short = run.readings <= _SPIKE_READINGS and not (run.is_wild and run.readings == 1)
     if not (is_back and is_short) or abs(run.size) < settings.lone_threshold:
         return None
@@ -104,10 +127,9 @@ def _toward(run: Run, reading: Reading) -> float:
 
 def _count_run(following: Following, reading: Reading, settings: ProfileSettings) -> None:
     run = following.run
-    if abs(reading.lone_size) <= settings.threshold and (
-        run is None or _toward(run, reading) <= _RELEASE_SHARE * settings.threshold
-    ):
-        following.run = None
+    if abs(reading.lone_size) <= settings.threshold:
+        if run is not None and _toward(run, reading) <= _RELEASE_SHARE * settings.threshold:
+            following.run = None
         return
     if run is None or run.size * reading.lone_size < 0:
         rarity = 0.0 if run is None else run.rarity
@@ -142,6 +164,8 @@ def _open(following: Following, reading: Reading, settings: ProfileSettings) -> 
     elif following.excursion.direction != direction:
         return
     following.is_fast, following.is_fast_told = True, False
+    if following.is_of_hours:
+        following.strength = 0.0  # readings say more of the peak than their mean
     following.fast_since_us, following.readings = started_us, 0
     if is_out and (run := following.run) is not None and run.size * away > 0:
         size = abs(run.size) / settings.threshold
@@ -168,6 +192,7 @@ def _follow(following: Following, excursion: Excursion, reading: Reading, settin
     sign = SIGN[excursion.direction]
     following.readings += 1
     is_slow = following.slow is not None and sign * following.slow.size > 0
+    is_slow |= following.are_hours_out
     if (
         following.is_fast
         and sign * reading.median < _RELEASE_SHARE * settings.threshold
@@ -181,6 +206,8 @@ def _follow(following: Following, excursion: Excursion, reading: Reading, settin
         if is_of_readings and following.readings <= _SPIKE_READINGS + 1:
             excursion.pattern = "spike"
         return Step(close(following, reading.ts_us), 0.0)
+    if following.is_of_hours and not following.is_fast and following.slow is None:
+        return Step(None, 0.0)  # the profile learns them in a few days: they end by themselves
     since_us = following.fast_since_us if following.is_fast else excursion.started_us
     if reading.ts_us - since_us >= settings.give_in_days * DAY_US:
         following.is_resting, following.is_reference_old = following.is_fast, not following.is_fast

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sensors.detection import baseline
-from sensors.detection.cycle import Bools, Floats
+from sensors.detection.cycle import Bools, Floats, Ints
 from sensors.detection.memory import Memory, Sum
 
 _RATE = 0.5
@@ -18,44 +18,64 @@ _THRESHOLD = 5.0  # times what the mean usually comes to
 _LEAST_USUAL = (
     0.2  # standard deviations of readings; what is nearer than five times as much is nothing to tell
 )
+_RISING = 0.5  # thresholds
 _LEAST_HOURS, _MOST_HOURS = 100.0, 14 * 24.0
 
 
 class Recent(NamedTuple):
     """How far out the last hours are, arrays of shape (m,), 1 at the threshold; positive above, negative below.
 
-    `mean` is that of the last hour and `usual` the nearest that the profile says of the time around it.
+    `since_us` is the beginning of the hour in which that began, 0 while they are in. `mean` is that of the last hour,
+    `usual` the nearest that the profile says of the time around it.
     """
 
     size: Floats
+    since_us: Ints
     mean: Floats
     usual: Floats
 
 
-def follow_hour(memory: Memory) -> Recent:
-    """Take in the hour that is over, of the sensors in `memory`, and say how far out they are now."""
+def follow_hour(memory: Memory, is_normal: Bools, is_apart: Bools) -> Recent:
+    """Take in the hour that is over, of the sensors in `memory`, and say how far out they are now.
+
+    `is_normal` is false of those in an excursion: what they usually come to is not learned from it. Of those that are
+    `is_apart`, by a silence since, nothing is said.
+    """
     sums = memory["sums"]
-    is_measured = sums[:, Sum.MEASURED] > 0
+    is_measured = (sums[:, Sum.MEASURED] > 0) & ~is_apart
     distance = sums[:, Sum.SIZES] / np.maximum(sums[:, Sum.MEASURED], 1)
     recent = memory["recent"] + np.where(is_measured, _RATE * (distance - memory["recent"]), 0.0)
+    memory["recent"] = np.where(is_apart, 0.0, recent)
     usual = np.maximum(baseline.TO_STANDARD_DEVIATION * memory["recent_spread"], _LEAST_USUAL)
     is_known = is_measured & (memory["recent_hours"] >= _LEAST_HOURS)
-    memory["recent"] = recent
-    _learn(
-        memory, is_measured, np.where(is_known, np.minimum(abs(recent), baseline.CLIP * usual), abs(recent))
-    )
+    deviation = np.where(is_known, np.minimum(abs(recent), baseline.CLIP * usual), abs(recent))
+    _learn(memory, is_measured & is_normal, deviation)
     mean, nearest, outside = _outside(memory)
     with np.errstate(invalid="ignore"):
         may_tell = is_known & (memory["watched_hours"] >= baseline.SETTLED_HOURS) & (outside * recent > 0)
     size = np.copysign(np.minimum(abs(recent), abs(outside)), recent) / (_THRESHOLD * usual)
-    return Recent(np.where(may_tell, size, 0.0), mean, nearest)
+    size = np.where(may_tell, size, 0.0)
+    return Recent(size, _since(memory, size), mean, nearest)
 
 
-def _learn(memory: Memory, is_measured: Bools, deviation: Floats) -> None:
-    hours = np.minimum(memory["recent_hours"] + is_measured, _MOST_HOURS)
+def _learn(memory: Memory, is_learned: Bools, deviation: Floats) -> None:
+    hours = np.minimum(memory["recent_hours"] + is_learned, _MOST_HOURS)
     step = (deviation - memory["recent_spread"]) / np.maximum(hours, 1)
-    memory["recent_spread"] += np.where(is_measured, step, 0.0)
+    memory["recent_spread"] += np.where(is_learned, step, 0.0)
     memory["recent_hours"] = hours
+
+
+def _since(memory: Memory, size: Floats) -> Ints:
+    """When the last hours left what is usual, at half the threshold; just after a full hour, so that no reading that
+    begins an excursion by itself has the same moment.
+    """
+    sign = np.sign(size).astype(np.int64)
+    goes_on = sign * memory["recent_since_us"] > 0
+    begins_us = sign * (memory["hour"] * baseline.HOUR_US + 1)
+    memory["recent_since_us"] = np.where(
+        abs(size) >= _RISING, np.where(goes_on, memory["recent_since_us"], begins_us), 0
+    )
+    return abs(memory["recent_since_us"])
 
 
 def _outside(memory: Memory) -> tuple[Floats, Floats, Floats]:

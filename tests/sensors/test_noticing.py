@@ -130,7 +130,7 @@ def test_a_sensor_unlike_its_own_past_is_noticed(plant, start):
 def test_the_memory_of_a_sensor_is_small(plant, start):
     post(plant.sensor, (2 + np.sin(np.arange(5000) / 45)).tolist(), last_at=start, historical=True)
     detect_anomalies()
-    assert len(bytes(DetectorState.objects.get().memory)) < 8192
+    assert len(bytes(DetectorState.objects.get().memory)) < 4096
 
 
 def test_after_a_repair_the_detector_starts_anew_and_the_old_anomaly_is_over(plant, start):

@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -187,6 +188,13 @@ def test_the_state_is_small(learned):
         ts_us, values + 20.0, state=DetectorState.from_bytes(stored), limits=[LimitSpec("H", 60.0)]
     )
     assert len(state.to_bytes()) < 4_096
+
+
+def test_a_state_whose_fields_are_others_is_of_another_version():
+    state = msgspec.msgpack.decode(DetectorState.empty().to_bytes())
+    state["high"] = {"direction": "high"}
+    with pytest.raises(OtherVersion, match="cannot be read"):
+        DetectorState.from_bytes(msgspec.msgpack.encode(state))
 
 
 def test_a_state_of_another_version_is_named():

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.sensors.pure.test_detector import DAY, HOUR, plant_sensor, watch
+from tests.sensors.pure.test_detector import DAY, HOUR, watch
 from tests.sensors.pure.test_detector_on_real_life import day_of, hourly, moments
-
-STEP_OF_HOURS = 12
 
 
 def flat(seed, *, days=30, level=50.0):
@@ -50,15 +48,23 @@ def test_a_sensor_that_wanders_for_hours_by_nature_is_left_alone():
 
 def test_it_is_not_told_in_the_first_week():
     ts_us, values = flat(4)
-    values[6 * DAY : 6 * DAY + 6 * HOUR] += 2.0
+    values[6 * DAY : 6 * DAY + 6 * HOUR] += 3.0
     assert watch(ts_us, values)[1] == []
+    later = np.concatenate([values[: 6 * DAY], values[16 * DAY : 26 * DAY]])
+    later[12 * DAY : 12 * DAY + 6 * HOUR] += 3.0
+    assert 12 in [round(day_of(one, "noticed_us")) for one in watch(ts_us[: len(later)], later)[1]]
 
 
 def test_what_readings_have_told_is_not_told_again_by_their_mean():
-    ts_us, values = flat(5)
-    values[20 * DAY : 20 * DAY + HOUR] += 9.0
-    _, (excursion,) = watch(ts_us, values)
-    assert excursion.started_us == ts_us[20 * DAY]
+    for seed in range(5):
+        ts_us, values = flat(seed)
+        at = 20 * DAY + 7
+        values[at : at + 2 * HOUR] += 7.0
+        _, (excursion,) = watch(ts_us, values)
+        assert excursion.started_us == ts_us[at]
+        assert excursion.peak_us in ts_us[at : at + 2 * HOUR]
+        assert excursion.peak_value == values[ts_us == excursion.peak_us][0] > 57.5
+        assert ts_us[at + 2 * HOUR] <= excursion.ended_us <= ts_us[at + 2 * HOUR + 2]
 
 
 def test_a_repeat_is_told_only_when_it_is_further_out():
@@ -68,15 +74,41 @@ def test_a_repeat_is_told_only_when_it_is_further_out():
     assert [round(day_of(one, "noticed_us")) for one in watch(ts_us, values)[1]] == [20, 22]
 
 
-def test_a_day_that_begins_an_hour_later_is_usual():
-    ts_us, values = plant_sensor(7, days=30, amplitude=8.0, weekend=0.0)
-    late = values.copy()
-    late[20 * DAY + HOUR :] = values[20 * DAY : -HOUR]
-    assert watch(ts_us, late)[1] == []
+def test_a_smooth_day_that_begins_an_hour_later_is_usual():
+    ts_us = moments(30)
+    told = []
+    for seed in range(4):
+        late_us = ts_us - 3_600_000_000 * (ts_us >= ts_us[20 * DAY])
+        values = 50 + 6 * np.sin(late_us / 8.64e10 * 2 * np.pi)
+        told += watch(ts_us, values + np.random.default_rng(seed).normal(0, 1, len(ts_us)))[1]
+    assert told == []
 
 
 def test_lone_readings_do_not_move_the_hour():
     ts_us, values = flat(8)
-    values[::STEP_OF_HOURS] += 15.0  # one in each hour, from the beginning on
-    values[20 * DAY + 6 : 20 * DAY + 6 * HOUR : STEP_OF_HOURS] += 15.0
-    assert {one.pattern for one in watch(ts_us, values)[1]} <= {"spike"}
+    values[20 * DAY : 20 * DAY + 6 * HOUR : 3] += (
+        3.1  # the mean of such an hour is one standard deviation away
+    )
+    assert watch(ts_us, values)[1] == []
+
+
+def test_a_long_fault_is_not_learned_as_what_the_hours_usually_come_to():
+    ts_us, values = flat(9, days=50)
+    values[20 * DAY : 26 * DAY] += 6.0
+    values[40 * DAY : 40 * DAY + 6 * HOUR] += 2.5
+    assert 40 in [round(day_of(one, "noticed_us")) for one in watch(ts_us, values)[1]]
+
+
+def test_hours_before_a_silence_are_not_told_days_after_it():
+    ts_us, values = flat(10, days=40)
+    values[20 * DAY : 20 * DAY + 18] += 1.8
+    kept = np.r_[0 : 20 * DAY + 18, 28 * DAY : 40 * DAY]
+    assert watch(ts_us[kept], values[kept])[1] == []
+
+
+def test_they_begin_with_the_hour_in_which_they_did():
+    ts_us, values = flat(11)
+    at = 20 * DAY + 5 * HOUR
+    values[at : at + 6 * HOUR] += 2.0
+    _, (excursion,) = watch(ts_us, values)
+    assert ts_us[at - HOUR] < excursion.started_us <= ts_us[at + HOUR]

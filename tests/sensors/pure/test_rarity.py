@@ -76,3 +76,21 @@ def test_a_distance_is_rare_by_how_many_were_as_far_give_or_take_a_standard_devi
 
 def test_few_readings_make_nothing_rare():
     assert rate_distance(np.zeros(24, np.float32), 50.0, 20.0) < 3.0
+
+
+@pytest.mark.parametrize("way_back", [(53.2, 53.0, 52.6), (51.0, 50.0, 50.0), (53.9, 50.0, 50.0)])
+def test_a_spike_may_come_back_slowly(way_back):
+    for seed in range(5):
+        ts_us = moments(30)
+        values = np.random.default_rng(seed).normal(50, 1, len(ts_us))
+        values[20 * DAY : 20 * DAY + 4] = 62.0, *way_back
+        (excursion,) = watch(ts_us, values)[1]
+        assert (excursion.pattern, excursion.started_us) == ("spike", ts_us[20 * DAY])
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e-300])
+def test_values_next_to_nothing_break_nothing(unit):
+    ts_us = moments(12)
+    values = unit * np.random.default_rng(1).normal(5, 1, len(ts_us))
+    values[10 * DAY :] = 0.01
+    watch(ts_us, values)
