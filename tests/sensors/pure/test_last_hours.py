@@ -48,9 +48,9 @@ def test_a_sensor_that_wanders_for_hours_by_nature_is_left_alone():
 
 def test_it_is_not_told_in_the_first_week():
     ts_us, values = flat(4)
-    values[6 * DAY : 6 * DAY + 6 * HOUR] += 3.0
+    values[7 * DAY : 7 * DAY + 6 * HOUR] += 3.0
     assert watch(ts_us, values)[1] == []
-    later = np.concatenate([values[: 6 * DAY], values[16 * DAY : 26 * DAY]])
+    later = np.concatenate([values[: 7 * DAY], values[16 * DAY : 26 * DAY]])
     later[12 * DAY : 12 * DAY + 6 * HOUR] += 3.0
     assert 12 in [round(day_of(one, "noticed_us")) for one in watch(ts_us[: len(later)], later)[1]]
 
