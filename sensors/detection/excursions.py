@@ -22,7 +22,8 @@ class Excursion(msgspec.Struct, array_like=True):
     `ended_us` the first reading back, or None while open. `level` is the outermost limit reached
     ("" of kind "profile"), `pattern` what it looks like ("" of kind "limit"). `expected` is the limit's value,
     or what the profile expected at the peak. Of noise, peak and expected are distances between readings; of a rate,
-    expected is the furthest that the peak could have come.
+    expected is the furthest that the peak could have come. What began with the last hours starts at a full hour,
+    and its peak is the mean of an hour; with the last day, the mean of 24.
     `score`, in [0, 1], rises with the distance of the peak from it.
     """
 
