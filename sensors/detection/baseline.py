@@ -54,6 +54,11 @@ def floor(memory: Memory) -> Floats:
     return np.maximum(memory["smallest_step"], least)
 
 
+def is_settled(memory: Memory) -> Bools:
+    """Whether each hour of the week was seen, shape (m,)."""
+    return memory["watched_hours"] >= SETTLED_HOURS
+
+
 def usual_spread(memory: Memory) -> Floats:
     """The standard deviation of normal noise that strays as the sensor's readings do, shape (m,)."""
     return TO_STANDARD_DEVIATION * memory["spread"]
@@ -72,7 +77,7 @@ def open_hour(memory: Memory, hours: Ints) -> Hour:
         day=cycle.segment(memory["day_means"], memory["day_weights"], rows, hours),
         week=cycle.segment(memory["week_means"], memory["week_weights"], rows, hours),
         scale=np.maximum(spread, floor(memory)),
-        is_settled=memory["watched_hours"] >= SETTLED_HOURS,
+        is_settled=is_settled(memory),
     )
 
 
@@ -95,7 +100,9 @@ def beyond(span: tuple[Floats, Floats], of: Ints, values: Floats, *, widths: flo
 
 
 def usual_range(memory: Memory) -> tuple[Floats, Floats]:
-    """The lowest and highest that the profile says of the hour that is over and of those beside it, NaN if nothing."""
+    """The lowest and highest that the profile says of the hour that is over and of those beside it, shape (m,) each, in
+    the sensor's unit; NaN where nothing is known.
+    """
     rows, points = np.arange(len(memory)), []
     for name, length in (("day", DAY_HOURS), ("week", WEEK_HOURS)):
         for beside in range(-1, 3):
@@ -106,7 +113,7 @@ def usual_range(memory: Memory) -> tuple[Floats, Floats]:
 
 
 def scale_of_range(memory: Memory) -> Floats:
-    """The standard deviation of normal noise with the range seen so far, infinite where that is nothing."""
+    """The standard deviation of normal noise with the range seen so far, shape (m,), infinite where that is nothing."""
     with np.errstate(invalid="ignore"):
         width = memory["highest"] - memory["lowest"]
     return np.where(width > 0, np.maximum(width / _RANGE_DEVIATIONS, floor(memory)), np.inf)
@@ -150,16 +157,15 @@ def learn_hour(memory: Memory, passed: Ints) -> None:
     hours by the clock since it began.
     """
     sums, hours = memory["sums"], memory["hour"]
-    was_settled = memory["watched_hours"] >= SETTLED_HOURS
+    was_settled = is_settled(memory)
     memory["watched_hours"] += np.minimum(passed, _LONGEST_SILENCE_HOURS)
     memory["hours"] += sums[:, Sum.HOURS]
     memory["count"] += sums[:, Sum.READINGS]
     _learn_interval(memory)
-    is_settling = ~was_settled & (memory["watched_hours"] >= SETTLED_HOURS)
+    is_settling = ~was_settled & is_settled(memory)
     if is_settling.any():
         # So far every weekend was strange and widened the spread; from here on the week is known.
-        memory["spread_hours"][is_settling] = 0.0
-        for name in ("spread_means", "spread_weights"):
+        for name in ("spread_hours", "spread_means", "spread_weights"):
             memory[name][is_settling] = 0.0
     rows = np.arange(len(memory))
     for name, length, passes, first in (

@@ -135,10 +135,10 @@ def detect_many(
     touched = _follow_limits(states, taken, limits)
     scores = np.zeros(len(block.ts_us))
     if settings.profile is not None:
-        is_judged = abs(taken.values) < _NO_MEASUREMENT
+        is_for_profile = abs(taken.values) < _NO_MEASUREMENT
         if taken.is_apart is not None:
-            is_judged &= ~taken.is_apart
-        rows = rows[is_judged]
+            is_for_profile &= ~taken.is_apart
+        rows = rows[is_for_profile]
         taken = block.at(rows)
         paced = _paced_sensors(states, max_changes)
         if len(paced):

@@ -125,14 +125,10 @@ class HourOfReadings:
         strongest = np.argmax(abs(sizes), axis=0)
         size = sizes[strongest, np.arange(len(rows))]
         is_drift = (strongest < 2) & found.is_creeping & (size * found.drift > 0)
-        is_rising = abs(size) >= 0.5
+        is_rising = abs(size) >= slow.RISING
         # Just after the last reading of the hour: a spike may begin with that reading itself, and an excursion is known
-        # by its beginning. One that turns the other way is another one.
-        sign = np.sign(size).astype(np.int64)
-        goes_on = sign * over["slow_since_us"] > 0
-        over["slow_since_us"] = np.where(
-            is_rising, np.where(goes_on, over["slow_since_us"], sign * (over["seen_us"] + 1)), 0
-        )
+        # by its beginning.
+        over["slow_since_us"] = slow.since(over["slow_since_us"], size, begins_us=over["seen_us"] + 1)
         for place, row in enumerate(rows.tolist()):
             following = self.followings[row]
             if following.is_resting:

@@ -9,16 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensors.detection import baseline
+from sensors.detection import baseline, slow
 from sensors.detection.cycle import Bools, Floats, Ints
 from sensors.detection.memory import Memory, Sum
 
 _RATE = 0.5
 _THRESHOLD = 5.0  # times what the mean usually comes to
-_LEAST_USUAL = (
-    0.2  # standard deviations of readings; what is nearer than five times as much is nothing to tell
-)
-_RISING = 0.5  # thresholds
+_LEAST_USUAL = 0.2  # standard deviations of readings: nearer than five times as much is nothing to tell
 _LEAST_HOURS, _MOST_HOURS = 100.0, 14 * 24.0
 
 
@@ -52,10 +49,14 @@ def follow_hour(memory: Memory, is_normal: Bools, is_apart: Bools) -> Recent:
     _learn(memory, is_measured & is_normal, deviation)
     mean, nearest, outside = _outside(memory)
     with np.errstate(invalid="ignore"):
-        may_tell = is_known & (memory["watched_hours"] >= baseline.SETTLED_HOURS) & (outside * recent > 0)
+        may_tell = is_known & baseline.is_settled(memory) & (outside * recent > 0)
     size = np.copysign(np.minimum(abs(recent), abs(outside)), recent) / (_THRESHOLD * usual)
     size = np.where(may_tell, size, 0.0)
-    return Recent(size, _since(memory, size), mean, nearest)
+    # Just after a full hour, so that no reading that begins an excursion by itself has the same moment.
+    memory["recent_since_us"] = slow.since(
+        memory["recent_since_us"], size, begins_us=memory["hour"] * baseline.HOUR_US + 1
+    )
+    return Recent(size, abs(memory["recent_since_us"]), mean, nearest)
 
 
 def _learn(memory: Memory, is_learned: Bools, deviation: Floats) -> None:
@@ -63,19 +64,6 @@ def _learn(memory: Memory, is_learned: Bools, deviation: Floats) -> None:
     step = (deviation - memory["recent_spread"]) / np.maximum(hours, 1)
     memory["recent_spread"] += np.where(is_learned, step, 0.0)
     memory["recent_hours"] = hours
-
-
-def _since(memory: Memory, size: Floats) -> Ints:
-    """When the last hours left what is usual, at half the threshold; just after a full hour, so that no reading that
-    begins an excursion by itself has the same moment.
-    """
-    sign = np.sign(size).astype(np.int64)
-    goes_on = sign * memory["recent_since_us"] > 0
-    begins_us = sign * (memory["hour"] * baseline.HOUR_US + 1)
-    memory["recent_since_us"] = np.where(
-        abs(size) >= _RISING, np.where(goes_on, memory["recent_since_us"], begins_us), 0
-    )
-    return abs(memory["recent_since_us"])
 
 
 def _outside(memory: Memory) -> tuple[Floats, Floats, Floats]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors.detection import baseline
-from sensors.detection.cycle import Bools, Floats
+from sensors.detection.cycle import Bools, Floats, Ints
 from sensors.detection.memory import DAY_HOURS, REFERENCE_DAYS, REFERENCE_WEEK, WEEK_HOURS, Memory, Sum
 
 _WEEK_STEP = WEEK_HOURS // REFERENCE_WEEK
@@ -27,6 +27,7 @@ _NOISE_FLOOR = 0.25  # standard deviations
 _DRIFT_SLACK, _DRIFT_SUM = 2.0, 8.0  # steps a day
 _CREEPING_US = 2 * DAY_HOURS * baseline.HOUR_US
 _RANGE_SHARE = 0.3
+RISING = 0.5  # thresholds
 
 
 class Slow(NamedTuple):
@@ -96,6 +97,15 @@ def _sum(rows: npt.NDArray[Any]) -> Floats:
     """The sum of what is known in each row, from left to right: the same alone and among other sensors."""
     summed: Floats = np.cumsum(np.where(np.isnan(rows), 0.0, rows), axis=1, dtype=np.float64)[:, -1]
     return summed
+
+
+def since(since_us: Ints, size: Floats, *, begins_us: Ints) -> Ints:
+    """When what is out by `size` thresholds began to be, in µs since 1970, shape (m,): at half the threshold; below 0
+    where it goes down, 0 where it is in. What turns the other way begins anew.
+    """
+    sign = np.sign(size).astype(np.int64)
+    goes_on = sign * since_us > 0
+    return np.where(abs(size) >= RISING, np.where(goes_on, since_us, sign * begins_us), 0)
 
 
 def forget_day(memory: Memory, is_apart: Bools) -> None:

@@ -86,9 +86,8 @@ def test_a_smooth_day_that_begins_an_hour_later_is_usual():
 
 def test_lone_readings_do_not_move_the_hour():
     ts_us, values = flat(8)
-    values[20 * DAY : 20 * DAY + 6 * HOUR : 3] += (
-        3.1  # the mean of such an hour is one standard deviation away
-    )
+    # The mean of such an hour is one standard deviation away.
+    values[20 * DAY : 20 * DAY + 6 * HOUR : 3] += 3.1
     assert watch(ts_us, values)[1] == []
 
 
