@@ -35,6 +35,8 @@ def receipts(organization, ingest_key):
         for number in range(5_004)
     )
     with connection.cursor() as cursor:
+        # What other tests took back still lies in the indexes, and would count as pages to be read.
+        cursor.execute("REINDEX TABLE sensors_readingbatch")
         cursor.execute("ANALYZE sensors_readingbatch")
     return sensor
 
