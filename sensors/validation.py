@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import get_args
 
@@ -13,10 +13,12 @@ CREDIBLE_FROM = 0.7
 SUSPECTED_FALSE_BELOW = 0.4
 # The sum of the rules counts as much as so many findings.
 PRIOR_FINDINGS = 10
-# An error of the controller that belongs to an excursion comes within a day and a half before that is noticed, or
-# within half a day after. When it began is known less well: a level that shifts does so in noise.
+# An error of the controller belongs to an excursion from a day and a half before that is noticed until half a day
+# after, and as long as it lasts; but for two days at most, since in more a machine reports something by chance. When it
+# began is known less well: a level that shifts does so in noise.
 EVENT_BEFORE = timedelta(hours=36)
 EVENT_AFTER = timedelta(hours=12)
+EVENT_WHILE_IT_LASTS = timedelta(hours=48)
 
 FactValue = float | str | None
 Facts = Mapping[str, FactValue]
@@ -62,9 +64,13 @@ FACTS = {
             "of no data: share of its sender's sensors that are silent (0 to 1)",
             is_number=True,
         ),
-        Fact("events_around", "events of the machine, 36 h before to 12 h after", is_number=True),
+        Fact(
+            "events_around",
+            "events of the machine, from 36 h before until 12 h after or while it lasts",
+            is_number=True,
+        ),
         Fact("events_before", "events of the machine in the 36 h before", is_number=True),
-        Fact("events_after", "events of the machine in the 12 h after", is_number=True),
+        Fact("events_after", "events of the machine in the 12 h after, or while it lasts", is_number=True),
         Fact("hours_to_event", "hours to the nearest event of the machine", is_number=True),
         Fact("other_sensors", "other sensors of the machine that show something", is_number=True),
         Fact("sister_machines", "machines of its kind at the site that show it", is_number=True),
@@ -118,6 +124,13 @@ class Judgement:
     status: str
     reasons: list[dict[str, float | str | None]]
     is_corroborated: bool | None = None
+
+
+def time_of_its_events(noticed_at: datetime, ended_at: datetime | None) -> tuple[datetime, datetime]:
+    """From when until when an event of the machine belongs to an excursion; `ended_at` is None while it lasts."""
+    latest = noticed_at + EVENT_WHILE_IT_LASTS
+    until = latest if ended_at is None else min(max(ended_at, noticed_at + EVENT_AFTER), latest)
+    return noticed_at - EVENT_BEFORE, until
 
 
 def read_condition_value(fact: str, operator: Operator, text: str) -> float | str:

@@ -10,7 +10,7 @@ from sensors import storage
 from sensors.models import Anomaly, AnomalyFinding, MachineEvent, Quality
 from sensors.services.event_counts import count_of
 from sensors.services.senders import Sender
-from sensors.validation import EVENT_AFTER, EVENT_BEFORE, FactValue
+from sensors.validation import FactValue, time_of_its_events
 from smartmaint import clock
 
 HISTORY = timedelta(days=1)
@@ -88,7 +88,7 @@ def _jump_sigmas(day: storage.Rows, peak: float) -> float | None:
 
 
 def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
-    """What the machine's controller reported around the moment the anomaly was noticed, as far as it had come in.
+    """What the machine's controller reported around the anomaly, as far as it had come in.
 
     None of it is known of a machine that reported nothing for a quarter of a year, nor did its sisters: there "no
     event" would speak against every anomaly.
@@ -107,8 +107,8 @@ def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
     own = told.filter(equipment=machine)
     earlier = own.filter(at__lte=noticed_at, at__gte=noticed_at - NEAREST_EVENT)
     later = own.filter(at__gt=noticed_at, at__lte=noticed_at + NEAREST_EVENT)
-    before = earlier.filter(at__gte=noticed_at - EVENT_BEFORE).count()
-    after = later.filter(at__lte=noticed_at + EVENT_AFTER).count()
+    begin, end = time_of_its_events(noticed_at, anomaly.ended_at)
+    before, after = earlier.filter(at__gte=begin).count(), later.filter(at__lte=end).count()
     nearest = [
         abs(at - noticed_at)
         for events in (earlier.order_by("-at"), later.order_by("at"))

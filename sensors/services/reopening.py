@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from sensors.models import Anomaly, AnomalyStatus
-from sensors.validation import EVENT_AFTER, EVENT_BEFORE
+from sensors.validation import time_of_its_events
 from smartmaint import clock
 
 # What is longer ago is past helping: events that come late, or from a file, ask for no prediction of today.
@@ -51,4 +51,5 @@ def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
 
 
 def _belongs(at: datetime, anomaly: Anomaly) -> bool:
-    return anomaly.detected_at - EVENT_BEFORE <= at <= anomaly.detected_at + EVENT_AFTER
+    begin, end = time_of_its_events(anomaly.detected_at, anomaly.ended_at)
+    return begin <= at <= end

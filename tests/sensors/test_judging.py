@@ -66,11 +66,27 @@ def judged(anomaly: Anomaly) -> Anomaly:
 
 class TestEvents:
     @pytest.mark.parametrize(
-        ("hours_before", "around"), [(36, 1), (37, 0), (0, 1), (-1, 1), (-12, 1), (-13, 0)]
+        ("lasted_hours", "hours_before", "around"),
+        [
+            (1, 36, 1),
+            (1, 37, 0),
+            (1, 0, 1),
+            (1, -1, 1),
+            (1, -12, 1),
+            (1, -13, 0),
+            (20, -20, 1),
+            (20, -21, 0),
+            (None, -48, 1),
+            (None, -49, 0),
+            (55, -49, 0),
+        ],
     )
-    def test_one_belongs_to_an_anomaly_from_36_hours_before_to_12_after(self, plant, hours_before, around):
-        anomaly = make_anomaly(plant, hours_ago=20)
-        report(plant, hours_ago=20 + hours_before)
+    def test_one_belongs_to_an_anomaly_from_36_hours_before_to_12_after_or_while_it_lasts(
+        self, plant, now, lasted_hours, hours_before, around
+    ):
+        ended_at = lasted_hours and now - 60 * HOUR + lasted_hours * HOUR
+        anomaly = make_anomaly(plant, hours_ago=60, ended_at=ended_at)
+        report(plant, hours_ago=60 + hours_before)
 
         facts = gather_facts(anomaly)
 
@@ -128,6 +144,18 @@ class TestReopening:
         undecided.refresh_from_db()
         assert (undecided.status, undecided.confidence, undecided.reasons) == ("detected", None, [])
         assert judged(undecided).status == AnomalyStatus.CREDIBLE
+
+    @pytest.mark.parametrize(
+        ("ended_hours_ago", "status"), [(None, AnomalyStatus.CREDIBLE), (5, AnomalyStatus.NEEDS_A_LOOK)]
+    )
+    def test_one_that_comes_later_does_while_it_lasts(
+        self, plant, organization, now, ended_hours_ago, status
+    ):
+        report(make_plant(organization, name="pump-8"), hours_ago=48)
+        anomaly = judged(make_anomaly(plant, hours_ago=20))
+        Anomaly.objects.update(ended_at=ended_hours_ago and now - ended_hours_ago * HOUR)
+        report(plant, hours_ago=0)
+        assert judged(anomaly).status == status
 
     def test_one_that_belongs_to_it_and_comes_late_does_too(self, plant, undecided):
         report(plant, hours_ago=40)
