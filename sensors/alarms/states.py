@@ -47,6 +47,8 @@ class Condition:
     """The alarm stays after the condition has gone, until somebody resets it."""
     is_suppressed: bool = False
     """The machine is being worked on."""
+    is_another: bool = False
+    """It may well be another fault: the failure mode names none, and it is another sensor that shows it."""
 
 
 class NotPossible(Exception):
@@ -92,7 +94,7 @@ _SUPPRESSED = State.SUPPRESSED_BY_DESIGN
 TRANSITIONS: dict[tuple[State, Event], State | None] = {
     (State.NORMAL, Event.RAISED): None,
     (State.UNACKNOWLEDGED, Event.RAISED): State.UNACKNOWLEDGED,
-    (State.ACKNOWLEDGED, Event.RAISED): State.ACKNOWLEDGED,
+    (State.ACKNOWLEDGED, Event.RAISED): None,
     (State.RETURNED_UNACKNOWLEDGED, Event.RAISED): State.UNACKNOWLEDGED,
     (State.LATCHED_UNACKNOWLEDGED, Event.RAISED): State.UNACKNOWLEDGED,
     (State.LATCHED_ACKNOWLEDGED, Event.RAISED): State.UNACKNOWLEDGED,
@@ -126,6 +128,9 @@ TRANSITIONS: dict[tuple[State, Event], State | None] = {
         for state in SET_ASIDE
         for event in (Event.RAISED, Event.WORSENED, Event.RETURNED)
     },
+    # But who shelved an alarm has seen neither what is worse nor another fault.
+    (State.SHELVED, Event.RAISED): None,
+    (State.SHELVED, Event.WORSENED): None,
 }
 
 
@@ -142,6 +147,8 @@ def next_state(state: State, event: Event, condition: Condition) -> State:
         return following
     if event == Event.RETURNED:
         return _LATCHED[state] if condition.is_latching else _RETURNED[state]
+    if event == Event.RAISED and state != State.NORMAL and not condition.is_another:
+        return state
     return _back(event, condition)
 
 

@@ -1,5 +1,7 @@
 """Alarms: what people handle, their journal, and what keeps them from being told one by one."""
 
+from datetime import datetime
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Case, F, IntegerField, Q, Value, When
@@ -79,6 +81,9 @@ class Alarm(OrganizationOwned):
         help_text="It stays until somebody resets it, though its condition has gone.",
     )
     raised_at = models.DateTimeField()
+    abnormal_since = models.DateTimeField(
+        help_text="When its condition became abnormal, for the last time where it came and went."
+    )
     annunciated_at = models.DateTimeField(
         null=True, blank=True, help_text="When people were called last; never for one that was suppressed."
     )
@@ -155,6 +160,17 @@ class Alarm(OrganizationOwned):
     def may(self, event: states.Event) -> bool:
         return states.may_happen(states.State(self.state), event)
 
+    def note_abnormal(self) -> None:
+        """Its condition is abnormal now (the caller saves it)."""
+        if not self.is_active:
+            self.abnormal_since = clock.now()
+        self.is_active, self.returned_at = True, None
+
+    @property
+    def back_since(self) -> datetime | None:
+        """Since when its condition is abnormal again, where it was normal in between."""
+        return self.abnormal_since if self.is_active and self.abnormal_since > self.raised_at else None
+
     @property
     def is_unanswered(self) -> bool:
         return self.may(states.Event.ACKNOWLEDGED)
@@ -216,7 +232,9 @@ class AlarmEntry(OrganizationOwned):
     to_state = models.CharField(max_length=30, choices=AlarmState)
     severity = models.CharField(max_length=10, choices=Severity, help_text="Of the alarm, then.")
     is_annunciation = models.BooleanField(default=False, help_text="People were called by it.")
-    was_told = models.BooleanField(default=False, help_text="People were sent a message of its own.")
+    told_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When people were sent a message of its own."
+    )
     comment = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -285,6 +303,12 @@ class AlarmFlood(OrganizationOwned):
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     alarms = models.PositiveIntegerField(default=0, help_text="How many came while it lasted.")
+    severity = models.CharField(
+        max_length=10,
+        choices=Severity,
+        default=Severity.WARNING,
+        help_text="The worst that people were told of.",
+    )
 
     class Meta:
         ordering = ["-began_at"]
@@ -296,6 +320,7 @@ class AlarmFlood(OrganizationOwned):
                 condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("began_at")),
                 name="alarmflood_ends_after_it_begins",
             ),
+            models.CheckConstraint(condition=Q(severity__in=Severity.values), name="alarmflood_severity"),
         ]
 
     def __str__(self) -> str:

@@ -33,15 +33,22 @@ from sensors.services.alarms.handling import (
     unshelve_alarm,
 )
 from sensors.services.alarms.moving import AlarmRefused
+from sensors.services.alarms.telling import policy_of
 from sensors.services.event_counts import events_behind
 from smartmaint.accounts.access import allows, organization_of, role_required
-from smartmaint.accounts.models import Role
+from smartmaint.accounts.models import Organization, Role
 
 PER_PAGE = 50
 CAUSES_SHOWN = 20
 ENTRIES_SHOWN = 100
 EVENTS_SHOWN = 20
 QUICK_HOURS = (1, 8, 24)
+
+
+def quick_hours(organization: Organization) -> list[int]:
+    """For how long an alarm can be shelved by a tap: what the policy allows."""
+    longest = policy_of(organization).longest_shelving_h
+    return sorted({min(hours, longest) for hours in QUICK_HOURS})
 
 
 def alarms_of(request: HttpRequest) -> AlarmQuerySet:
@@ -82,7 +89,7 @@ def alarm_list(request: HttpRequest) -> HttpResponse:
         "site": site,
         "is_mine": is_mine,
         "query": f"&site={site.pk if site else ''}&mine={'1' if is_mine else ''}",
-        "quick_hours": QUICK_HOURS,
+        "quick_hours": quick_hours(organization),
     }
     return render(request, "alarms/list.html", context)
 
@@ -113,7 +120,6 @@ def alarm(request: HttpRequest, pk: int) -> HttpResponse:
         "events": events[:EVENTS_SHOWN],
         "more_events": max(0, events.count() - EVENTS_SHOWN),
         "journal": found.entries.select_related("by").order_by("-at", "-id")[:ENTRIES_SHOWN],
-        "quick_hours": QUICK_HOURS,
         "shelve_form": ShelveForm(),
         "comment_form": CommentForm(),
         "reason_form": ReasonForm(),
@@ -223,7 +229,7 @@ def _handle(
             "alarm": get_object_or_404(alarms_of(request), pk=pk),
             "refused": refused,
             "done": "" if refused else done,
-            "quick_hours": QUICK_HOURS,
+            "quick_hours": quick_hours(found.organization),
             "is_answer": True,
         }
         return render(request, "alarms/card.html", context)

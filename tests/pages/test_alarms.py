@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from equipment.models import Criticality, FailureMode, Site
-from sensors.models import Alarm
+from sensors.models import Alarm, AlarmPolicy
 from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
 from sensors.services.alarms.watching import watch_alarms
 from sensors.services.baselines import restart_baseline
@@ -51,6 +51,13 @@ def test_the_list_begins_with_the_worst_and_then_the_newest(viewer_client, organ
         with clock.frozen(begin + timedelta(minutes=minute)):
             alarms[name] = raised(plant)
     assert shown(viewer_client) == [alarms[name] for name in ("old-a", "new-b", "old-b", "new-c")]
+
+
+@pytest.mark.parametrize(("longest", "offered"), [(72, [1, 8, 24]), (8, [1, 8]), (4, [1, 4]), (1, [1])])
+def test_a_tap_shelves_for_no_longer_than_the_policy_allows(owner_client, alarm, longest, offered):
+    AlarmPolicy.objects.update(longest_shelving_h=longest)
+    page = owner_client.get(LIST).text
+    assert [hours for hours in (1, 4, 8, 24) if f'name="hours" value="{hours}"' in page] == offered
 
 
 def test_what_is_set_aside_or_over_has_lists_of_its_own(viewer_client, alarm, manager, organization):

@@ -1,6 +1,7 @@
 """From a credible anomaly to the one alarm of its machine and failure mode."""
 
 from datetime import timedelta
+from functools import partial
 from threading import Barrier, Thread
 
 import pytest
@@ -9,11 +10,13 @@ from django.db import IntegrityError, connection, transaction
 from equipment.models import Criticality, FailureMode
 from sensors.agents import detect_anomalies, validate_anomalies, watch_alarms
 from sensors.models import Alarm, AlarmCause, AlarmEntry, AlarmPolicy, Anomaly, Level
+from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
 from sensors.services.alarms.raising import raise_alarm
+from sensors.services.alarms.suppressing import suppress_alarms
 from sensors.services.judgement import settle_anomaly
 from smartmaint import clock
 from smartmaint.notifications.models import Notification
-from tests.alarms import end, journal, notice, raised
+from tests.alarms import end, end_all, journal, notice, raised
 from tests.plants import make_limit, make_sensor, post
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +138,52 @@ def test_getting_worse_calls_people_again_who_had_acknowledged(plant, manager):
     )
     alarm.refresh_from_db()
     assert (alarm.state, alarm.severity, alarm.acknowledged_by) == ("unacknowledged", "major", None)
+
+
+def worsened(plant) -> Alarm:
+    """The alarm of the plant's one anomaly, once that has passed a further limit."""
+    worse = make_limit(plant.sensor, value=9.0, failure_mode=plant.failure_mode, level=Level.HIGH_HIGH)
+    Anomaly.objects.update(limit=worse, level=worse.level)
+    return raise_alarm(anomaly=Anomaly.objects.get())
+
+
+def test_getting_worse_brings_it_back_from_the_shelf(plant, manager):
+    shelve_alarm(alarm=raised(plant), by=manager, hours=72)
+    alarm = worsened(plant)
+    assert (alarm.state, alarm.severity, alarm.shelved_until) == ("unacknowledged", "major", None)
+    assert journal(alarm)[-1] == ("worsened", "unacknowledged")
+    assert alarm.entries.last().is_annunciation
+
+
+def test_getting_worse_while_the_machine_is_worked_on_calls_nobody(plant, manager):
+    shelve_alarm(alarm=raised(plant), by=manager, hours=72)
+    suppress_alarms(equipment=plant.machine, key="task 1", reason="a new bearing")
+    alarm = worsened(plant)
+    assert alarm.state == "suppressed_by_design"
+    assert not alarm.entries.last().is_annunciation
+
+
+@pytest.mark.parametrize("kind", [Anomaly.Kind.PROFILE, Anomaly.Kind.NO_DATA])
+@pytest.mark.parametrize("set_aside", [acknowledge_alarm, partial(shelve_alarm, hours=8)])
+def test_a_mode_that_names_no_fault_calls_again_for_another_sensor(plant, manager, kind, set_aside):
+    """What another sensor shows may well be another fault; the same sensor again is the same."""
+    flow, oil = (make_sensor(plant.machine, f"pump-7/{name}") for name in ("flow", "oil"))
+    first = raise_alarm(anomaly=notice(flow, kind=kind))
+    set_aside(alarm=first, by=manager)
+    state = Alarm.objects.get().state
+    end_all(first)
+    later = clock.now() + timedelta(hours=4)
+    assert raise_alarm(anomaly=notice(flow, kind=kind, started_at=later)).state == state
+    alarm = raise_alarm(anomaly=notice(oil, kind=kind))
+    assert (alarm.pk, alarm.state, alarm.acknowledged_by) == (first.pk, "unacknowledged", None)
+    assert "pump-7/oil" in alarm.summary
+
+
+def test_another_sensor_of_a_mode_that_is_known_is_the_same_fault(plant, manager):
+    second = make_sensor(plant.machine, "pump-7/vibration-nde")
+    acknowledge_alarm(alarm=raised(plant), by=manager)
+    limit = make_limit(second, value=7.0, failure_mode=plant.failure_mode)
+    assert raise_alarm(anomaly=notice(second, limit=limit)).state == "acknowledged"
 
 
 def test_a_limit_says_whether_its_alarm_latches(plant):

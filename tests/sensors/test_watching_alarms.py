@@ -11,6 +11,7 @@ from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, AlarmSupp
 from sensors.services.alarms import watching
 from sensors.services.alarms.escalating import escalate_alarms
 from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
+from sensors.services.alarms.key_figures import read_alarm_figures
 from sensors.services.alarms.raising import raise_alarm
 from sensors.services.alarms.watching import watch_alarms
 from smartmaint import clock
@@ -173,7 +174,7 @@ class TestFollowingTheCondition:
     def test_a_look_that_finds_nothing_writes_nothing(self, plant, django_assert_max_num_queries):
         raised(plant)
         entries = AlarmEntry.objects.count()
-        with django_assert_max_num_queries(5):
+        with django_assert_max_num_queries(6):
             assert watch_alarms().settled == 0
         assert AlarmEntry.objects.count() == entries
 
@@ -297,6 +298,57 @@ class TestFlood:
         raised(other)
         assert told(other.technician.user) == ["CRUSHER Pump crusher: Vibration"]
 
+    def test_what_is_critical_is_told_by_itself_all_the_same_and_escalates(
+        self, flood, manager, organization
+    ):
+        hear_all(organization, manager)
+        for name in ("press-1", "press-2"):
+            machine = make_plant(organization, name=name)
+            Equipment.objects.filter(pk=machine.machine.pk).update(criticality="A")
+            machine.sensor.equipment.refresh_from_db()
+            raise_alarm(
+                anomaly=notice(
+                    machine.sensor,
+                    limit=make_limit(
+                        machine.sensor, level="HH", value=9.0, failure_mode=machine.failure_mode
+                    ),
+                )
+            )
+        assert told(flood)[-2:] == ["PRESS-1 Pump press-1: Vibration", "PRESS-2 Pump press-2: Vibration"]
+        with clock.frozen(clock.now() + 16 * MINUTE):
+            escalate_alarms()
+        assert sorted(told(manager)) == [
+            "Nobody acknowledged: PRESS-1 Pump press-1: Vibration",
+            "Nobody acknowledged: PRESS-2 Pump press-2: Vibration",
+        ]
+
+    def test_what_is_worse_than_all_that_was_told_is_told_by_itself_once(self, flood, organization):
+        for name in ("press-1", "press-2"):
+            machine = make_plant(organization, name=name)
+            raise_alarm(
+                anomaly=notice(
+                    machine.sensor,
+                    limit=make_limit(
+                        machine.sensor, level="HH", value=9.0, failure_mode=machine.failure_mode
+                    ),
+                )
+            )
+        assert told(flood)[-2:] == ["Flood of alarms: 11 in ten minutes", "PRESS-1 Pump press-1: Vibration"]
+        assert AlarmFlood.objects.get().severity == "major"
+
+    def test_one_alarm_that_comes_and_goes_is_no_flood(self, plant, organization):
+        technician, begin = plant.technician.user, clock.now()
+        hear_all(organization, technician)
+        for number in range(20):
+            with clock.frozen(begin + number * MINUTE / 2):
+                alarm = raised(plant)
+                end_all(alarm)
+                watch_alarms()
+        assert not AlarmFlood.objects.exists()
+        with clock.frozen(begin + 10 * MINUTE):
+            raised(make_plant(organization, name="fan-1"))
+        assert told(technician) == ["PUMP-7 Pump pump-7: Vibration", "FAN-1 Pump fan-1: Vibration"]
+
     def test_nothing_escalates_one_by_one_meanwhile(self, flood, manager, organization):
         hear_all(organization, manager)
         AlarmPolicy.objects.update(escalate_minor_min=1)
@@ -319,6 +371,48 @@ def test_an_alarm_that_comes_and_goes_is_told_once_an_hour(plant):
     assert len(told(technician)) == 2
 
 
+def test_one_that_came_back_within_the_hour_and_stays_is_told_when_the_hour_is_over(plant):
+    technician, begin = plant.technician.user, clock.now()
+    hear_all(plant.organization, technician)
+    acknowledge_alarm(alarm=raised(plant), by=technician)
+    with clock.frozen(begin + 5 * MINUTE):
+        end_all(Alarm.objects.get())
+        watch_alarms()
+    with clock.frozen(begin + 30 * MINUTE):
+        back = raised(plant)
+    for minute, messages in [(31, 1), (59, 1), (61, 2), (62, 2), (600, 2)]:
+        with clock.frozen(begin + minute * MINUTE):
+            watch_alarms()
+        assert len(told(technician)) == messages, minute
+    assert now(back).state == "unacknowledged"
+
+
+def test_one_that_came_back_and_went_again_is_not_told_afterwards(plant):
+    technician, begin = plant.technician.user, clock.now()
+    hear_all(plant.organization, technician)
+    for minute in (0, 30):
+        with clock.frozen(begin + minute * MINUTE):
+            end_all(raised(plant))
+            watch_alarms()
+    with clock.frozen(begin + 90 * MINUTE):
+        watch_alarms()
+    assert len(told(technician)) == 1
+
+
+def test_since_when_it_is_abnormal_is_since_it_came_back(plant, organization):
+    begin = clock.now()
+    end_all(raised(plant))
+    watch_alarms()
+    assert now(Alarm.objects.get()).back_since is None
+    with clock.frozen(begin + timedelta(hours=47)):
+        raised(plant)
+        assert read_alarm_figures(organization, days=7).standing_count == 0
+    back = Alarm.objects.get()
+    assert back.abnormal_since == back.back_since == begin + timedelta(hours=47)
+    with clock.frozen(begin + timedelta(hours=72)):
+        assert read_alarm_figures(organization, days=7).standing == [back]
+
+
 def test_one_that_comes_and_goes_unanswered_goes_to_the_next_role(plant, manager):
     AlarmPolicy.objects.update(escalate_minor_min=30)
     begin = clock.now()
@@ -339,11 +433,15 @@ def test_what_is_set_aside_comes_and_goes_without_a_line(plant, manager):
     alarm = raised(plant)
     shelve_alarm(alarm=alarm, by=manager, hours=8)
     before = journal(alarm)
-    for _ in range(3):
+
+    def open_again():
+        Anomaly.objects.filter(pk=Anomaly.objects.latest("id").pk).update(ended_at=None)
+
+    for come_back in (lambda: raised(plant), open_again):
         end_all(alarm)
         watch_alarms()
         assert not now(alarm).is_active
-        Anomaly.objects.update(ended_at=None)
+        come_back()
         watch_alarms()
         assert now(alarm).is_active
     assert journal(alarm) == before

@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from sensors.alarms.states import State
 from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, EntryKind
@@ -12,6 +12,7 @@ from sensors.services.alarms.moving import write_entry
 from sensors.services.alarms.telling import AUDIENCES, audience, policy_of, tell_of_escalation
 from smartmaint import clock
 from smartmaint.accounts.models import Organization, User
+from smartmaint.notifications.models import Severity
 from smartmaint.work import Tally
 
 MOST = len(AUDIENCES) - 1
@@ -20,10 +21,13 @@ MOST = len(AUDIENCES) - 1
 def escalate_alarms(organization: Organization | None = None) -> Tally:
     """Tell the next role of each alarm that stands unacknowledged for longer than its severity allows."""
     waiting: dict[int, list[Alarm]] = defaultdict(list)
-    # While alarms come in floods nobody is told of a single one.
+    # While alarms come in floods nobody is told of a single one, but of what is critical.
     in_flood = AlarmFlood.objects.filter(organization=OuterRef("organization"), ended_at__isnull=True)
     alarms = Alarm.objects.filter(
-        ~Exists(in_flood), state=State.UNACKNOWLEDGED, escalations__lt=MOST, unanswered_since__isnull=False
+        ~Exists(in_flood) | Q(severity=Severity.CRITICAL),
+        state=State.UNACKNOWLEDGED,
+        escalations__lt=MOST,
+        unanswered_since__isnull=False,
     )
     if organization is None:
         # Nobody is there to be told of the others', such as those of a past that is lived again.

@@ -78,8 +78,8 @@ def read_alarm_figures(organization: Organization, *, days: int) -> AlarmFigures
     standing = (
         Alarm.objects.for_organization(organization)
         .annunciated()
-        .filter(is_active=True, raised_at__lt=until - STANDS_AFTER)
-        .order_by("raised_at", "pk")
+        .filter(is_active=True, abnormal_since__lt=until - STANDS_AFTER)
+        .order_by("abnormal_since", "pk")
     )
     return AlarmFigures(
         since=since,

@@ -43,6 +43,7 @@ def move(
     event: Event,
     *,
     is_suppressed: bool = False,
+    is_another: bool = False,
     by: User | None = None,
     comment: str = "",
     shelved_until: datetime | None = None,
@@ -53,7 +54,10 @@ def move(
     """
     before = State(alarm.state)
     condition = Condition(
-        is_active=alarm.is_active, is_latching=alarm.is_latching, is_suppressed=is_suppressed
+        is_active=alarm.is_active,
+        is_latching=alarm.is_latching,
+        is_suppressed=is_suppressed,
+        is_another=is_another,
     )
     try:
         after = next_state(before, event, condition)

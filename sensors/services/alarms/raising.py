@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 
 from equipment.models import FailureMode
 from sensors.alarms.severity import is_worse, severity_of, worse_of
-from sensors.alarms.states import Condition, Event, State, next_state
+from sensors.alarms.states import SET_ASIDE, Condition, Event, State, next_state
 from sensors.models import Alarm, AlarmCause, Anomaly, AnomalyStatus, EntryKind, Limit
 from sensors.services.alarms.moving import lock_open_alarm, move, write_entry
 from sensors.services.alarms.suppressing import suppressed_machines
@@ -95,6 +95,7 @@ def _open(anomaly: Anomaly, failure_mode: FailureMode) -> Alarm:
         summary=summary_of(anomaly),
         is_latching=_is_latching(anomaly),
         raised_at=now,
+        abnormal_since=now,
         annunciated_at=None if is_suppressed else now,
         unanswered_since=None if is_suppressed else now,
     )
@@ -113,6 +114,7 @@ def _open(anomaly: Anomaly, failure_mode: FailureMode) -> Alarm:
 
 def _join(alarm: Alarm, anomaly: Anomaly) -> None:
     """Let an open alarm know of an anomaly: another one, the same again, or the same and worse."""
+    is_another = _names_no_fault(alarm.failure_mode) and not _has_shown(anomaly.sensor_id, alarm)
     is_new, severity = _add_cause(alarm, anomaly), _severity(anomaly)
     has_worsened = is_worse(severity, than=alarm.severity)
     is_again = not alarm.is_active
@@ -121,9 +123,29 @@ def _join(alarm: Alarm, anomaly: Anomaly) -> None:
     alarm.severity = worse_of(severity, alarm.severity)
     alarm.summary = summary_of(anomaly)
     alarm.is_latching = alarm.is_latching or _is_latching(anomaly)
-    alarm.is_active, alarm.returned_at = True, None
+    alarm.note_abnormal()
     event = Event.WORSENED if has_worsened else Event.RAISED
-    tell_of_annunciation(alarm, move(alarm, event, comment=alarm.summary))
+    is_shelved = alarm.state == State.SHELVED
+    if alarm.state in SET_ASIDE and not has_worsened and not (is_shelved and is_another):
+        alarm.save()  # it comes and goes without a line in its journal, which would never end
+        return
+    entry = move(
+        alarm,
+        event,
+        is_suppressed=is_shelved and alarm.equipment_id in suppressed_machines(alarm.organization),
+        is_another=is_another,
+        comment=alarm.summary,
+    )
+    tell_of_annunciation(alarm, entry)
+
+
+def _names_no_fault(failure_mode: FailureMode) -> bool:
+    """Whether what several sensors show may be several faults."""
+    return failure_mode.is_unknown or failure_mode.code == INSTRUMENT
+
+
+def _has_shown(sensor_id: int, alarm: Alarm) -> bool:
+    return alarm.anomalies.filter(sensor=sensor_id).exists()
 
 
 def _add_cause(alarm: Alarm, anomaly: Anomaly) -> bool:

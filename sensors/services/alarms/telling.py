@@ -1,9 +1,9 @@
 """Who is told of an alarm: each annunciation by itself, until there are more than anybody can read."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 
 from sensors.alarms.flood import WINDOW, begins_flood
@@ -17,6 +17,8 @@ from smartmaint.notifications.services.telling import notify, people_in_role
 
 # Who is told first, and who when nobody acknowledges.
 AUDIENCES = (Role.TECHNICIAN, Role.MANAGER, Role.ADMIN)
+CALLS = Q(is_annunciation=True) | Q(kind=EntryKind.WORSENED, to_state=State.UNACKNOWLEDGED)
+"""The lines of a journal by which an alarm calls for people."""
 REPEATS_AFTER = timedelta(hours=1)
 """An alarm that comes and goes is told again so much later, or when it is worse than what was told."""
 LISTED = 10
@@ -37,56 +39,99 @@ def audience(organization: Organization, *, escalations: int = 0) -> tuple[int, 
 
 def tell_of_annunciation(alarm: Alarm, entry: AlarmEntry) -> None:
     """Tell people that an alarm calls for them, if this line of its journal does. In the caller's transaction."""
-    is_call = entry.is_annunciation or (
-        entry.kind == EntryKind.WORSENED and entry.to_state == State.UNACKNOWLEDGED
-    )
-    if not is_call:
+    if not AlarmEntry.objects.filter(CALLS, pk=entry.pk).exists():
         return
     organization = alarm.organization
-    if AlarmFlood.objects.filter(organization=organization, ended_at__isnull=True).exists():
+    flood = AlarmFlood.objects.filter(organization=organization, ended_at__isnull=True).first()
+    if flood is not None:
+        _tell_in_flood(flood, alarm, entry)
         return
-    recent = annunciations(organization).count()
-    if begins_flood(recent, flood_from=policy_of(organization).flood_from):
-        _tell_of_flood(organization, recent)
-    elif not _was_told_lately(alarm, entry):
-        _, people = audience(organization)
-        notify(
-            organization=organization,
-            recipients=people,
-            key=f"alarm {alarm.pk} entry {entry.pk}",
-            severity=Severity(alarm.severity),
-            subject=f"{alarm.equipment}: {alarm.what}",
-            body=alarm.summary,
-            link=alarm.get_absolute_url(),
-            about=str(alarm.equipment),
-        )
-        entry.was_told = True
-        entry.save(update_fields=["was_told"])
-
-
-def annunciations(organization: Organization) -> QuerySet[AlarmEntry]:
-    """The lines that called people within the last ten minutes."""
     now = clock.now()
-    return AlarmEntry.objects.for_organization(organization).filter(
-        is_annunciation=True, at__gt=now - WINDOW, at__lte=now
+    calling = count_calling(organization, after=now - WINDOW, until=now)
+    if begins_flood(calling, flood_from=policy_of(organization).flood_from):
+        _tell_of_flood(organization, calling)
+    else:
+        _tell(alarm, entry)
+
+
+def count_calling(organization: Organization, *, after: datetime, until: datetime) -> int:
+    """How many alarms called people in that time. One that comes and goes is one, as often as it calls."""
+    calls = AlarmEntry.objects.for_organization(organization).filter(
+        is_annunciation=True, at__gt=after, at__lte=until
     )
+    return calls.values("alarm__equipment", "alarm__failure_mode").order_by().distinct().count()
 
 
-def _was_told_lately(alarm: Alarm, entry: AlarmEntry) -> bool:
+def alarms_not_told(organization: Organization | None = None) -> QuerySet[Alarm]:
+    """Those that stand unanswered and of whose last call nobody was told, since it came soon after the one before.
+
+    Of what called in a flood people were told when that was over.
+    """
+    told = AlarmEntry.objects.filter(
+        alarm=OuterRef("pk"), told_at__isnull=False, at__gte=OuterRef("annunciated_at")
+    )
+    in_flood = AlarmFlood.objects.filter(
+        Q(ended_at__isnull=True) | Q(ended_at__gte=OuterRef("annunciated_at")),
+        organization=OuterRef("organization"),
+    )
+    standing = Alarm.objects.for_one_or_all(organization).filter(
+        state=State.UNACKNOWLEDGED, annunciated_at__isnull=False
+    )
+    return standing.filter(~Exists(told), ~Exists(in_flood))
+
+
+def tell_late(alarm: Alarm) -> bool:
+    """Tell people of an alarm that came back and has stood since, once it may be told again; returns whether."""
+    entry = alarm.entries.filter(CALLS).order_by("-at", "-id").first()
+    return entry is not None and _tell(alarm, entry)
+
+
+def _tell(alarm: Alarm, entry: AlarmEntry) -> bool:
+    if _was_told_lately(alarm):
+        return False
+    _, people = audience(alarm.organization)
+    notify(
+        organization=alarm.organization,
+        recipients=people,
+        key=f"alarm {alarm.pk} entry {entry.pk}",
+        severity=Severity(alarm.severity),
+        subject=f"{alarm.equipment}: {alarm.what}",
+        body=alarm.summary,
+        link=alarm.get_absolute_url(),
+        about=str(alarm.equipment),
+    )
+    entry.told_at = clock.now()
+    entry.save(update_fields=["told_at"])
+    return True
+
+
+def _was_told_lately(alarm: Alarm) -> bool:
+    """Whether people were told within the hour that this is so, and at least so severe."""
+    now = clock.now()
     before = AlarmEntry.objects.filter(
         organization_id=alarm.organization_id,
         alarm__equipment=alarm.equipment_id,
         alarm__failure_mode=alarm.failure_mode_id,
-        at__gt=entry.at - REPEATS_AFTER,
-        at__lte=entry.at,
-        was_told=True,
+        told_at__gt=now - REPEATS_AFTER,
+        told_at__lte=now,
     )
-    return any(not is_worse(entry.severity, than=told) for told in before.values_list("severity", flat=True))
+    return any(not is_worse(alarm.severity, than=told) for told in before.values_list("severity", flat=True))
 
 
-def _tell_of_flood(organization: Organization, recent: int) -> None:
+def _tell_in_flood(flood: AlarmFlood, alarm: Alarm, entry: AlarmEntry) -> None:
+    """What is critical is told by itself all the same, and what is worse than all that was told."""
+    if is_worse(alarm.severity, than=flood.severity):
+        flood.severity = alarm.severity
+        flood.save(update_fields=["severity"])
+    elif alarm.severity != Severity.CRITICAL:
+        return
+    _tell(alarm, entry)
+
+
+def _tell_of_flood(organization: Organization, calling: int) -> None:
     """One message for all of them; those of who is told by themselves begin again when the flood is over."""
-    flood = AlarmFlood(organization=organization, began_at=clock.now(), alarms=recent)
+    severity = worst_of(organization)
+    flood = AlarmFlood(organization=organization, began_at=clock.now(), alarms=calling, severity=severity)
     # Two workers may find out at once: the flood of one of them is open already.
     AlarmFlood.objects.bulk_create([flood], ignore_conflicts=True)
     flood = AlarmFlood.objects.get(organization=organization, ended_at__isnull=True)
@@ -95,10 +140,10 @@ def _tell_of_flood(organization: Organization, recent: int) -> None:
         organization=organization,
         recipients=people,
         key=f"flood {flood.pk}",
-        severity=worst_of(organization),
-        subject=f"Flood of alarms: {recent} in ten minutes",
+        severity=severity,
+        subject=f"Flood of alarms: {calling} in ten minutes",
         body=_list_of(organization)
-        + "\n\nUntil there are fewer, no alarm is told one by one: look at the list.",
+        + "\n\nUntil there are fewer, only what is critical or worse than these is told by itself: look at the list.",
         link=reverse("alarm-list"),
         about=organization.name,
     )

@@ -12,15 +12,17 @@ import structlog
 from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 
-from sensors.alarms.flood import ends_flood
+from sensors.alarms.flood import WINDOW, ends_flood
 from sensors.alarms.states import ANNUNCIATED, SET_ASIDE, Event, State
 from sensors.models import Alarm, AlarmCause, AlarmFlood, Anomaly, AnomalyStatus
 from sensors.services.alarms.moving import move
 from sensors.services.alarms.raising import raise_alarm
 from sensors.services.alarms.suppressing import suppressed_machines
 from sensors.services.alarms.telling import (
-    annunciations,
+    alarms_not_told,
+    count_calling,
     policy_of,
+    tell_late,
     tell_of_annunciation,
     tell_that_flood_is_over,
 )
@@ -44,6 +46,8 @@ def watch_alarms(organization: Organization | None = None) -> Tally:
     suppressed = suppressed_machines(organization)
     for alarm_id in _to_look_at(organization, suppressed):
         tally += _alone(partial(_follow, alarm_id, suppressed), alarm=alarm_id)
+    for alarm_id in list(alarms_not_told(organization).order_by("pk").values_list("pk", flat=True)):
+        tally += _alone(partial(_tell_late, alarm_id), alarm=alarm_id)
     for flood in _floods(organization):
         tally += _alone(partial(_end_flood, flood), flood=flood.pk)
     return tally
@@ -94,14 +98,7 @@ def _to_look_at(organization: Organization | None, suppressed: set[int]) -> list
 
 @transaction.atomic
 def _follow(alarm_id: int, suppressed: set[int]) -> bool:
-    """One alarm, locked; one that somebody is handling right now is left for the next look."""
-    alarm = (
-        Alarm.objects.open()
-        .select_for_update(no_key=True, of=("self",), skip_locked=True)
-        .select_related("equipment", "failure_mode", "organization")
-        .filter(pk=alarm_id)
-        .first()
-    )
+    alarm = _locked(alarm_id)
     if alarm is None:
         return False
     is_suppressed = alarm.equipment_id in suppressed
@@ -126,7 +123,7 @@ def _events(alarm: Alarm, *, is_suppressed: bool) -> list[Event]:
         alarm.is_active, alarm.returned_at = False, _ended_at(alarm)
         events.append(Event.RETURNED)
     elif not alarm.is_active and standing.filter(anomaly__status=AnomalyStatus.CREDIBLE).exists():
-        alarm.is_active, alarm.returned_at = True, None
+        alarm.note_abnormal()
         events.append(Event.RAISED)
     if alarm.state == State.SHELVED and alarm.shelved_until <= clock.now():
         events.append(Event.UNSHELVED)
@@ -143,6 +140,23 @@ def _ended_at(alarm: Alarm) -> datetime:
     return last or clock.now()
 
 
+@transaction.atomic
+def _tell_late(alarm_id: int) -> bool:
+    alarm = _locked(alarm_id)
+    return alarm is not None and alarm.state == State.UNACKNOWLEDGED and tell_late(alarm)
+
+
+def _locked(alarm_id: int) -> Alarm | None:
+    """An open alarm, held; None for one that somebody is handling right now: it is left for the next look."""
+    return (
+        Alarm.objects.open()
+        .select_for_update(no_key=True, of=("self",), skip_locked=True)
+        .select_related("equipment", "failure_mode", "organization")
+        .filter(pk=alarm_id)
+        .first()
+    )
+
+
 def _floods(organization: Organization | None) -> QuerySet[AlarmFlood]:
     floods = AlarmFlood.objects.for_one_or_all(organization).filter(ended_at__isnull=True)
     return floods.select_related("organization")
@@ -150,30 +164,19 @@ def _floods(organization: Organization | None) -> QuerySet[AlarmFlood]:
 
 @transaction.atomic
 def _end_flood(flood: AlarmFlood) -> bool:
-    organization = flood.organization
-    recent = annunciations(organization).count()
-    if not ends_flood(recent, flood_from=policy_of(organization).flood_from):
+    organization, now = flood.organization, clock.now()
+    calling = count_calling(organization, after=now - WINDOW, until=now)
+    if not ends_flood(calling, flood_from=policy_of(organization).flood_from):
         return False
     locked = (
         AlarmFlood.objects.select_for_update(no_key=True).filter(pk=flood.pk, ended_at__isnull=True).first()
     )
     if locked is None:
         return False
-    locked.ended_at = max(clock.now(), locked.began_at)
-    locked.alarms = _annunciated_during(locked)
+    locked.ended_at = max(now, locked.began_at)
+    # With those of the ten minutes that made it one.
+    locked.alarms = count_calling(organization, after=locked.began_at - WINDOW, until=locked.ended_at)
     locked.save()
     locked.organization = organization
     tell_that_flood_is_over(locked)
     return True
-
-
-def _annunciated_during(flood: AlarmFlood) -> int:
-    """With those of the ten minutes that made it one."""
-    return (
-        flood.alarms
-        + Alarm.objects.for_organization(flood.organization)
-        .filter(
-            entries__is_annunciation=True, entries__at__gt=flood.began_at, entries__at__lte=flood.ended_at
-        )
-        .count()
-    )

@@ -1,6 +1,7 @@
 """The table of transitions against the state diagram of ANSI/ISA-18.2, and severity."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from sensors.alarms.states import (
 
 ABNORMAL, NORMAL = Condition(is_active=True), Condition(is_active=False)
 LATCHING = Condition(is_active=False, is_latching=True)
+ANOTHER = Condition(is_active=True, is_another=True)
 
 
 def walk(*steps: tuple[Event, Condition]) -> list[State]:
@@ -117,7 +119,20 @@ def test_out_of_service_until_somebody_puts_it_back():
 @pytest.mark.parametrize("state", sorted(SET_ASIDE))
 def test_what_is_set_aside_does_not_show_what_its_condition_does(state):
     for event in (Event.RAISED, Event.WORSENED, Event.RETURNED):
-        assert next_state(state, event, ABNORMAL) == state
+        if (state, event) != (State.SHELVED, Event.WORSENED):
+            assert next_state(state, event, ABNORMAL) == state
+
+
+def test_what_is_worse_or_another_fault_comes_back_from_the_shelf():
+    assert next_state(State.SHELVED, Event.WORSENED, ABNORMAL) == State.UNACKNOWLEDGED
+    assert next_state(State.SHELVED, Event.RAISED, ANOTHER) == State.UNACKNOWLEDGED
+    worked_on = Condition(is_active=True, is_suppressed=True)
+    assert next_state(State.SHELVED, Event.WORSENED, worked_on) == State.SUPPRESSED_BY_DESIGN
+
+
+def test_who_acknowledged_has_not_seen_another_fault():
+    assert next_state(State.ACKNOWLEDGED, Event.RAISED, ABNORMAL) == State.ACKNOWLEDGED
+    assert next_state(State.ACKNOWLEDGED, Event.RAISED, ANOTHER) == State.UNACKNOWLEDGED
 
 
 def test_what_cannot_be_is_refused_in_words():
@@ -133,7 +148,7 @@ def test_nothing_but_being_raised_leads_out_of_normal():
     assert [event for state, event in TRANSITIONS if state == State.NORMAL] == [Event.RAISED]
 
 
-conditions = st.builds(Condition, st.booleans(), st.booleans(), st.booleans())
+conditions = st.builds(Condition, st.booleans(), st.booleans(), st.booleans(), st.booleans())
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Event)), conditions), max_size=30))
@@ -142,7 +157,7 @@ def test_whatever_happens_an_alarm_that_stands_is_abnormal_and_one_is_called_onl
     state, is_active = State.NORMAL, False
     for event, told in steps:
         active = {Event.RAISED: True, Event.WORSENED: True, Event.RETURNED: False}.get(event, is_active)
-        condition = Condition(active, told.is_latching, told.is_suppressed)
+        condition = replace(told, is_active=active)
         possible = may_happen(state, event) and not (
             # These do not happen to a condition that is so already.
             event == Event.RETURNED and not is_active
