@@ -270,6 +270,12 @@ class AlarmEntry(OrganizationOwned):
     def __str__(self) -> str:
         return f"{self.alarm}: {self.get_kind_display()}"
 
+    @property
+    def is_call(self) -> bool:
+        """Whether the alarm calls for people by it: it was not standing unacknowledged, or has become worse."""
+        has_worsened = self.kind == EntryKind.WORSENED and self.to_state == AlarmState.UNACKNOWLEDGED
+        return self.is_annunciation or has_worsened
+
 
 class AlarmSuppression(OrganizationOwned):
     """That alarms of a machine, and of what stands below it, mean nothing: it is being worked on."""

@@ -9,7 +9,7 @@ from django.urls import reverse
 from sensors.alarms.flood import WINDOW, begins_flood
 from sensors.alarms.severity import SEVERITIES, is_worse
 from sensors.alarms.states import State
-from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, EntryKind
+from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy
 from smartmaint import clock
 from smartmaint.accounts.models import Organization, Role, User
 from smartmaint.notifications.models import Severity
@@ -17,8 +17,6 @@ from smartmaint.notifications.services.telling import notify, people_in_role
 
 # Who is told first, and who when nobody acknowledges.
 AUDIENCES = (Role.TECHNICIAN, Role.MANAGER, Role.ADMIN)
-CALLS = Q(is_annunciation=True) | Q(kind=EntryKind.WORSENED, to_state=State.UNACKNOWLEDGED)
-"""The lines of a journal by which an alarm calls for people."""
 REPEATS_AFTER = timedelta(hours=1)
 """An alarm that comes and goes is told again so much later, or when it is worse than what was told."""
 LISTED = 10
@@ -39,7 +37,7 @@ def audience(organization: Organization, *, escalations: int = 0) -> tuple[int, 
 
 def tell_of_annunciation(alarm: Alarm, entry: AlarmEntry) -> None:
     """Tell people that an alarm calls for them, if this line of its journal does. In the caller's transaction."""
-    if not AlarmEntry.objects.filter(CALLS, pk=entry.pk).exists():
+    if not entry.is_call:
         return
     organization = alarm.organization
     flood = AlarmFlood.objects.filter(organization=organization, ended_at__isnull=True).first()
@@ -82,8 +80,9 @@ def alarms_not_told(organization: Organization | None = None) -> QuerySet[Alarm]
 
 def tell_late(alarm: Alarm) -> bool:
     """Tell people of an alarm that came back and has stood since, once it may be told again; returns whether."""
-    entry = alarm.entries.filter(CALLS).order_by("-at", "-id").first()
-    return entry is not None and _tell(alarm, entry)
+    lines = alarm.entries.filter(to_state=State.UNACKNOWLEDGED).order_by("-at", "-id")
+    call = next((entry for entry in lines if entry.is_call), None)
+    return call is not None and _tell(alarm, call)
 
 
 def _tell(alarm: Alarm, entry: AlarmEntry) -> bool:
