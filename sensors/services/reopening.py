@@ -13,6 +13,8 @@ from smartmaint import clock
 # What is longer ago is past helping: events that come late, or from a file, ask for no prediction of today.
 RECENT = timedelta(days=2)
 UNDECIDED = (AnomalyStatus.NEEDS_A_LOOK, AnomalyStatus.SUSPECTED_FALSE)
+# It may be in a worker's hands that read the events before this one came: marked due anew, its claim is over.
+BEING_JUDGED = Q(status=AnomalyStatus.DETECTED)
 # Without an event such an anomaly foretells less than with one.
 WITHOUT_EVENT = Q(status=AnomalyStatus.CREDIBLE, is_corroborated=False)
 
@@ -20,8 +22,8 @@ WITHOUT_EVENT = Q(status=AnomalyStatus.CREDIBLE, is_corroborated=False)
 def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
     """Have anomalies judged again that events (machine's id, moment) may corroborate; returns how many.
 
-    These are the machine's recent ones that are not credible, or are so without an event, unless a person settled them.
-    Runs in the transaction that stored the events.
+    These are the machine's recent ones that are not judged yet, not credible, or are so without an event, unless a
+    person settled them. Runs in the transaction that stored the events.
     """
     moments: dict[int, list[datetime]] = defaultdict(list)
     for equipment_id, at in events:
@@ -29,7 +31,7 @@ def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
     # Locked in detection's order, or the two could wait for each other.
     undecided = (
         Anomaly.objects.filter(
-            Q(status__in=UNDECIDED) | WITHOUT_EVENT,
+            BEING_JUDGED | Q(status__in=UNDECIDED) | WITHOUT_EVENT,
             sensor__equipment__in=moments,
             detected_at__gte=clock.now() - RECENT,
             settled_by=None,

@@ -12,10 +12,11 @@ from sensors.models import Anomaly, AnomalyStatus, MachineEvent, ReadingBatch, V
 from sensors.services.baselines import record_finding
 from sensors.services.events import record_events
 from sensors.services.facts import gather_facts
-from sensors.services.judgement import judge_anomaly, settle_anomaly
+from sensors.services.judgement import judge_anomaly, settle_anomaly, validate_anomaly
 from sensors.services.trying import try_rule
 from sensors.storage import microseconds
 from smartmaint import clock
+from smartmaint.work import Tally, each, run_pending
 from tests.plants import Plant, make_plant, make_sensor, post
 
 pytestmark = pytest.mark.django_db
@@ -160,6 +161,21 @@ class TestReopening:
     def test_one_that_belongs_to_it_and_comes_late_does_too(self, plant, undecided):
         report(plant, hours_ago=40)
         assert judged(undecided).status == AnomalyStatus.CREDIBLE
+
+    def test_one_that_comes_while_it_is_judged_is_not_lost(self, plant, organization):
+        report(make_plant(organization, name="pump-8"), hours_ago=48)
+        anomaly = make_anomaly(plant, hours_ago=10)
+
+        def judge_just_before_it_comes(anomalies):
+            judgements = each(judge_anomaly)(anomalies)
+            report(plant, hours_ago=0)
+            return judgements
+
+        tally = run_pending(Anomaly, work=judge_just_before_it_comes, settle=validate_anomaly)
+
+        assert tally == Tally(settled=1, overtaken=1)
+        anomaly.refresh_from_db()
+        assert (anomaly.status, anomaly.is_corroborated) == (AnomalyStatus.CREDIBLE, True)
 
     def test_one_that_is_too_far_away_does_not(self, plant, undecided):
         report(plant, hours_ago=10 + 37)
