@@ -8,11 +8,14 @@ from typing import Any
 
 import structlog
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from equipment.models import PLANNED_STOPS
 from sensors.models import (
+    Anomaly,
     SenderAbsence,
+    Sensor,
     SensorLatest,
     ServiceAbsence,
     SilenceWatch,
@@ -32,6 +35,14 @@ MATTERS_FOR = 100
 BEFORE_THE_FIRST_LOOK = datetime(1970, 1, 1, tzinfo=UTC)
 
 Span = tuple[datetime, datetime]
+
+# Sensors of keys that are absent, but for those that came by another way since.
+HELD_BY_KEYS = """
+    SELECT latest.sensor_id FROM sensors_senderabsence absence
+    CROSS JOIN LATERAL unnest(absence.sensor_ids) AS held (sensor_id)
+    JOIN sensors_sensorlatest latest ON latest.sensor_id = held.sensor_id
+    WHERE absence.ended_at IS NULL AND latest.received_at <= absence.began_at
+"""
 
 _STOPPED = """
     WITH RECURSIVE stopped (id, organization_id) AS (
@@ -120,6 +131,20 @@ def hold_sensors(api_key_id: int, sensor_ids: Iterable[int]) -> None:
     for absence in SenderAbsence.objects.filter(api_key=api_key_id, ended_at__isnull=True):
         absence.sensor_ids = sorted({*absence.sensor_ids, *sensor_ids})
         absence.save(update_fields=["sensor_ids"])
+
+
+def held_sensors() -> QuerySet[Sensor]:
+    """Sensors that are silent without being told: another one tells of the absence of their sender, or of all.
+
+    At a planned stop a sensor may be silent, and counts for nothing here as it does alone.
+    """
+    of_all = SenderAbsence.objects.filter(ended_at__isnull=True, api_key__isnull=True)
+    told = Anomaly.objects.open().filter(kind=Anomaly.Kind.NO_DATA)
+    held = Q(pk__in=RawSQL(HELD_BY_KEYS, ())) | Q(organization__in=of_all.values("organization"))
+    stopped = Q(equipment__planned_stop__isnull=False, equipment__planned_stop__ended_at__isnull=True)
+    return Sensor.objects.filter(
+        held, ~stopped, is_active=True, latest__is_historical=False, event_count=None
+    ).exclude(pk__in=told.values("sensor"))
 
 
 def _first_sent_after(absence: SenderAbsence) -> datetime | None:

@@ -9,10 +9,12 @@ from equipment.services.health import HealthReport, report_health
 from sensors.alarms.states import State
 from sensors.condition import OF_ALARM, Trouble, anomaly_penalty, told
 from sensors.models import Alarm, Anomaly, AnomalyStatus
+from sensors.services.absences import held_sensors
 from sensors.wording import state_in_words
 from smartmaint.accounts.models import Organization
 from smartmaint.work import Tally
 
+OF_SILENCE = anomaly_penalty(kind=Anomaly.Kind.NO_DATA, level="", score=1.0)
 CALM = (State.OUT_OF_SERVICE, State.SUPPRESSED_BY_DESIGN)
 
 
@@ -45,6 +47,9 @@ def _conditions(sensors: dict[int, tuple[int, int]]) -> list[HealthReport]:
         silent[machine] += anomaly.kind == Anomaly.Kind.NO_DATA
         penalty = anomaly_penalty(kind=anomaly.kind, level=anomaly.level, score=anomaly.score)
         troubles[machine].append(Trouble(f"{anomaly.sensor.key} {state_in_words(anomaly)}", penalty))
+    for machine, sensor in held_sensors().filter(equipment__in=sensors).values_list("equipment", "key"):
+        silent[machine] += 1
+        troubles[machine].append(Trouble(f"{sensor} is silent with its sender", OF_SILENCE))
     return [
         _condition(key, number, measured, silent[key], troubles[key])
         for key, (number, measured) in sensors.items()

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from sensors.models import Anomaly, SenderAbsence
 from sensors.services.absences import (
+    HELD_BY_KEYS,
     Absences,
     Span,
     end_absences,
@@ -57,10 +58,7 @@ _WAITED_FOR = f"""
         SELECT organization_id FROM sensors_senderabsence WHERE ended_at IS NULL AND api_key_id IS NULL
     ),
     held AS MATERIALIZED (
-        SELECT latest.sensor_id FROM sensors_senderabsence absence
-        CROSS JOIN LATERAL unnest(absence.sensor_ids) AS held (sensor_id)
-        JOIN sensors_sensorlatest latest ON latest.sensor_id = held.sensor_id
-        WHERE absence.ended_at IS NULL AND latest.received_at <= absence.began_at
+        {HELD_BY_KEYS}
     ),
     counted AS MATERIALIZED (
         SELECT sensor_id FROM sensors_eventcount WHERE sensor_id IS NOT NULL

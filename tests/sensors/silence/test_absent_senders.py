@@ -3,21 +3,28 @@
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
+from equipment.models import Equipment, State
 from sensors.models import (
     Anomaly,
     SenderAbsence,
     Sensor,
 )
+from sensors.services.condition import report_condition
 from sensors.services.facts import gather_facts
 from sensors.services.senders import find_sender
+from smartmaint import clock
 from smartmaint.accounts.models import ApiKey, Scope
 from smartmaint.accounts.services import disable_api_key, issue_api_key
-from tests.plants import make_sensor
+from tests.plants import Plant, make_plant, make_sensor
 from tests.sensors.silence.days import HOUR, MINUTE, START, silences
 
 pytestmark = pytest.mark.django_db
+
+CALM = (100, "Nothing out of the ordinary is noticed.")
+NOTHING_COMES = (None, "Nothing comes from its sensors.")
 
 
 class TestAbsentSenders:
@@ -144,6 +151,84 @@ class TestAbsentSenders:
         assert self.reasons()[-1] == (
             "The key gateway, with which its readings came, expired on 22 Nov 2026, 14:25"
         )
+
+
+class TestHealth:
+    """A gateway sends both sensors of a pump and one of another pump, whose second sensor comes by another key."""
+
+    @pytest.fixture
+    def other(self, plant) -> Plant:
+        return make_plant(plant.organization, name="pump-8")
+
+    @pytest.fixture
+    def sensors(self, plant, other) -> list[Sensor]:
+        return [plant.sensor, other.sensor, make_sensor(plant.machine, "pump-7/oil")]
+
+    @pytest.fixture
+    def both_send(self, day, plant, other, sensors, ingest_key):
+        more = make_sensor(other.machine, "pump-8/oil")
+        other_key = issue_api_key(organization=plant.organization, name="hall 2", scopes=[Scope.INGEST])[0]
+
+        def send(*, first: bool = True, second: bool = True) -> None:
+            for _ in range(8):
+                if first:
+                    day.post(*sensors, api_key=ingest_key[0])
+                if second:
+                    day.post(more, api_key=other_key)
+                day.go_on(5 * MINUTE)
+            day.judge()
+
+        return send
+
+    def condition(self, day, plant: Plant) -> tuple[float | None, str]:
+        with clock.frozen(day.now):
+            report_condition()
+        return plant.machine.health_parts.values_list("score", "reason").get(part="condition")
+
+    def test_all_sensors_of_a_gateway_that_dies_are_silent(self, day, plant, other, both_send):
+        both_send()
+        assert self.condition(day, plant) == self.condition(day, other) == CALM
+        both_send(first=False)
+        assert len(silences()) == 1
+        assert self.condition(day, plant) == NOTHING_COMES
+        assert self.condition(day, other) == (
+            pytest.approx(90),
+            "pump-8/vibration is silent with its sender (−10%)",
+        )
+        both_send()
+        assert self.condition(day, plant) == self.condition(day, other) == CALM
+
+    def test_all_are_where_nothing_comes_for_the_organisation(self, day, plant, other, both_send):
+        both_send()
+        both_send(first=False, second=False)
+        assert len(silences()) == 1
+        assert self.condition(day, plant) == self.condition(day, other) == NOTHING_COMES
+
+    def test_one_that_comes_by_another_way_is_not(self, day, plant, sensors, both_send):
+        both_send()
+        both_send(first=False)
+        day.post(sensors[2])
+        assert self.condition(day, plant)[0] == pytest.approx(90)
+
+    def test_at_a_planned_stop_they_may_be(self, day, plant, other, both_send):
+        both_send()
+        Equipment.objects.filter(pk=other.machine.pk).update(state=State.MAINTENANCE)
+        both_send(first=False)
+        assert self.condition(day, plant) == NOTHING_COMES
+        assert self.condition(day, other) == CALM
+
+    def test_it_takes_no_more_queries_for_more_that_are_absent(self, day, plant, both_send):
+        def queries() -> int:
+            with CaptureQueriesContext(connection) as captured:
+                report_condition(plant.organization)
+            return len(captured)
+
+        both_send()
+        self.condition(day, plant)
+        few = queries()
+        both_send(first=False, second=False)
+        self.condition(day, plant)
+        assert queries() == few
 
 
 @pytest.mark.parametrize("of_key", [True, False])
