@@ -63,7 +63,8 @@ class AnomalyAdmin(WorkQueueAdmin, ReadOnlyScopedModelAdmin):
                     ("started_at", "ended"),
                     ("peak", "peak_at"),
                     ("expected", "distance"),
-                    ("detected_at", "batch"),
+                    ("noticed_at", "detected_at"),
+                    "batch",
                 ]
             },
         ),

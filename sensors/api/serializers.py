@@ -106,6 +106,7 @@ class AnomalySerializer(serializers.ModelSerializer):
             "status",
             "confidence",
             "reasons",
+            "noticed_at",
             "detected_at",
             "validated_at",
         ]

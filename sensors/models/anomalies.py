@@ -135,6 +135,11 @@ class Anomaly(OrganizationOwned, PendingWork):
     )
     score = models.FloatField(help_text="From 0 to 1: how far from normal.")
     detector_version = models.CharField(max_length=10)
+    noticed_at = models.DateTimeField(
+        default=clock.now,
+        help_text="Of an excursion: when that reading was measured at which it was certain enough; it may have come "
+        "later.",
+    )
     detected_at = models.DateTimeField(default=clock.now)
 
     status = models.CharField(max_length=20, choices=AnomalyStatus, default=AnomalyStatus.DETECTED)

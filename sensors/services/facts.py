@@ -93,7 +93,7 @@ def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
     None of it is known of a machine that reported nothing for a quarter of a year, nor did its sisters: there "no
     event" would speak against every anomaly.
     """
-    machine, noticed_at = anomaly.sensor.equipment, anomaly.detected_at
+    machine, noticed_at = anomaly.sensor.equipment, anomaly.noticed_at
     telling = Q(kind__in=TELLING_EVENTS)
     counting = count_of(anomaly)
     if counting is not None:

@@ -18,7 +18,17 @@ from smartmaint.accounts.models import Organization
 _Key = tuple[str, str, datetime]
 """Kind, direction and start: what an excursion is recognised by."""
 
-DESCRIPTION = ["limit", "level", "pattern", "peak_at", "peak_value", "expected_value", "score", "ended_at"]
+DESCRIPTION = [
+    "limit",
+    "level",
+    "pattern",
+    "noticed_at",
+    "peak_at",
+    "peak_value",
+    "expected_value",
+    "score",
+    "ended_at",
+]
 
 
 def keep_anomalies(detection: SensorDetection) -> None:
@@ -129,6 +139,7 @@ def _update_anomaly(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> N
 def _describe(anomaly: Anomaly, sensor: Sensor, excursion: Excursion) -> None:
     anomaly.limit = next((limit for limit in sensor.limits.all() if limit.level == excursion.level), None)
     anomaly.level, anomaly.pattern = excursion.level, excursion.pattern
+    anomaly.noticed_at = storage.moment(excursion.noticed_us)
     anomaly.peak_at, anomaly.peak_value = storage.moment(excursion.peak_us), excursion.peak_value
     anomaly.expected_value, anomaly.score = excursion.expected, excursion.score
     anomaly.ended_at = None if excursion.ended_us is None else storage.moment(excursion.ended_us)

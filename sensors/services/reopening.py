@@ -53,5 +53,5 @@ def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
 
 
 def _belongs(at: datetime, anomaly: Anomaly) -> bool:
-    begin, end = time_of_its_events(anomaly.detected_at, anomaly.ended_at)
+    begin, end = time_of_its_events(anomaly.noticed_at, anomaly.ended_at)
     return begin <= at <= end

@@ -86,9 +86,9 @@ _WAITED_FOR = f"""
 _OPEN = """
     INSERT INTO sensors_anomaly (
         organization_id, sensor_id, kind, direction, level, pattern, started_at, peak_at, score, detector_version,
-        detected_at, status, reasons, due_at, attempts, last_error
+        noticed_at, detected_at, status, reasons, due_at, attempts, last_error
     )
-    SELECT organization_id, sensor_id, 'no_data', '', '', '', received_at, ts, 1, %(version)s, %(now)s,
+    SELECT organization_id, sensor_id, 'no_data', '', '', '', received_at, ts, 1, %(version)s, %(now)s, %(now)s,
            'detected', '[]', %(due_at)s, 0, ''
     FROM unnest(%(sensors)s::bigint[], %(received_at)s::timestamptz[]) AS silent (sensor_id, received_at)
     JOIN sensors_sensorlatest latest USING (sensor_id, received_at)

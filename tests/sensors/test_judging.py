@@ -6,7 +6,7 @@ import pytest
 
 from equipment.models import Equipment, Verdict
 from predictions.models import Prediction
-from sensors.agents import validate_anomalies
+from sensors.agents import detect_anomalies, validate_anomalies
 from sensors.ingest.events import EventRow, ParsedEvents
 from sensors.models import Anomaly, AnomalyStatus, MachineEvent, ReadingBatch, ValidationRule
 from sensors.services.baselines import record_finding
@@ -41,13 +41,19 @@ def make_anomaly(plant: Plant, *, hours_ago: float = 1, sensor=None, **more) -> 
         organization=sensor.organization,
         sensor=sensor,
         batch=ReadingBatch.objects.first(),
-        **{"kind": "profile", "direction": "high", "score": 0.9} | more,
+        **{
+            "kind": "profile",
+            "direction": "high",
+            "score": 0.9,
+            "noticed_at": started_at,
+            "detected_at": started_at,
+        }
+        | more,
         started_at=started_at,
         peak_at=started_at,
         peak_value=5.0,
         expected_value=2.0,
         detector_version="1",
-        detected_at=started_at,
     )
     anomaly.mark_due()
     anomaly.save()
@@ -94,6 +100,24 @@ class TestEvents:
         assert (facts["events_around"], facts["hours_to_event"]) == (around, abs(hours_before))
         assert facts["events_before"] == (around if hours_before >= 0 else 0)
         assert facts["events_after"] == (around if hours_before < 0 else 0)
+
+    def test_what_was_buffered_over_a_weekend_meets(self, plant, now):
+        plant.limit.on_delay_s = 300
+        plant.limit.save()
+        post(plant.sensor, [2.0, 8.0, 8.1], last_at=now - 60 * HOUR)
+        detect_anomalies()
+        report(plant, hours_ago=58)
+
+        anomaly = judged(Anomaly.objects.get())
+
+        assert (anomaly.noticed_at, anomaly.detected_at) == (now - 60 * HOUR, now)
+        assert anomaly.is_corroborated
+        assert gather_facts(anomaly)["hours_to_event"] == 2
+
+    def test_an_event_of_today_does_not_belong_to_what_was_measured_last_week(self, plant):
+        anomaly = make_anomaly(plant, hours_ago=100, detected_at=clock.now())
+        report(plant, hours_ago=0)
+        assert gather_facts(anomaly)["events_around"] == 0
 
     def test_nothing_is_known_where_nobody_reports(self, plant):
         assert gather_facts(make_anomaly(plant)).get("events_around") is None
@@ -161,6 +185,13 @@ class TestReopening:
     def test_one_that_belongs_to_it_and_comes_late_does_too(self, plant, undecided):
         report(plant, hours_ago=40)
         assert judged(undecided).status == AnomalyStatus.CREDIBLE
+
+    def test_so_does_one_of_the_time_of_readings_that_were_buffered(self, plant, organization):
+        report(make_plant(organization, name="pump-8"), hours_ago=48)
+        anomaly = judged(make_anomaly(plant, hours_ago=100, detected_at=clock.now() - HOUR))
+        assert anomaly.status == AnomalyStatus.NEEDS_A_LOOK
+        report(plant, hours_ago=90)
+        assert judged(anomaly).status == AnomalyStatus.CREDIBLE
 
     def test_one_that_comes_while_it_is_judged_is_not_lost(self, plant, organization):
         report(make_plant(organization, name="pump-8"), hours_ago=48)
