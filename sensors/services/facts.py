@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from equipment.models import Verdict
 from sensors import storage
-from sensors.models import Anomaly, AnomalyFinding, MachineEvent, Quality
+from sensors.models import Anomaly, AnomalyFinding, EventCount, MachineEvent, Quality
 from sensors.services.event_counts import count_of
 from sensors.services.senders import Sender
 from sensors.validation import FactValue, time_of_its_events
@@ -43,8 +43,12 @@ def gather_facts(anomaly: Anomaly, *, sender: Sender | None = None) -> dict[str,
     }
     if anomaly.kind == Anomaly.Kind.NO_DATA:
         return facts
+    count = count_of(anomaly)
     return (
-        facts | _facts_of_readings(anomaly) | _facts_of_events(anomaly, now) | _facts_of_others(anomaly, now)
+        facts
+        | _facts_of_readings(anomaly)
+        | _facts_of_events(anomaly, count, now)
+        | _facts_of_others(anomaly, count, now)
     )
 
 
@@ -87,7 +91,7 @@ def _jump_sigmas(day: storage.Rows, peak: float) -> float | None:
     return abs(peak - float(values.mean())) / spread
 
 
-def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
+def _facts_of_events(anomaly: Anomaly, count: EventCount | None, now: datetime) -> dict[str, FactValue]:
     """What the machine's controller reported around the anomaly, as far as it had come in.
 
     None of it is known of a machine that reported nothing for a quarter of a year, nor did its sisters: there "no
@@ -95,9 +99,8 @@ def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
     """
     machine, noticed_at = anomaly.sensor.equipment, anomaly.noticed_at
     telling = Q(kind__in=TELLING_EVENTS)
-    counting = count_of(anomaly)
-    if counting is not None:
-        telling |= counting.rule.counted  # which it consists of, whatever their kind
+    if count is not None:
+        telling |= count.rule.counted  # which it consists of, whatever their kind
     told = MachineEvent.objects.filter(
         telling, organization_id=anomaly.organization_id, at__lte=now, received_at__lte=now
     )
@@ -122,8 +125,12 @@ def _facts_of_events(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
     }
 
 
-def _facts_of_others(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
-    """Whether the machine's other sensors, and machines of its kind at its site, show something at the same time."""
+def _facts_of_others(anomaly: Anomaly, count: EventCount | None, now: datetime) -> dict[str, FactValue]:
+    """Whether the machine's other sensors, and machines of its kind at its site, show something at the same time.
+
+    A count of events is no sensor of the machine: what it tells are events, which are facts of their own. Counts of one
+    rule are sisters of each other; all counts are of one quantity, whatever they count.
+    """
     machine, started_at = anomaly.sensor.equipment, anomaly.started_at
     at_the_same_time = Anomaly.objects.filter(
         organization_id=anomaly.organization_id,
@@ -131,11 +138,16 @@ def _facts_of_others(anomaly: Anomaly, now: datetime) -> dict[str, FactValue]:
         started_at__lte=min(started_at + AT_THE_SAME_TIME, now),
         detected_at__lte=now,
     ).exclude(kind=Anomaly.Kind.NO_DATA)
-    own = at_the_same_time.filter(sensor__equipment=machine).exclude(sensor=anomaly.sensor_id)
+    own = at_the_same_time.filter(sensor__equipment=machine, sensor__event_count=None)
+    own = own.exclude(sensor=anomaly.sensor_id)
+    if count is None:
+        shows_it = Q(sensor__quantity=anomaly.sensor.quantity, sensor__event_count=None)
+    else:
+        shows_it = Q(sensor__event_count__rule=count.rule_id)
     sisters = at_the_same_time.filter(
+        shows_it,
         sensor__equipment__site=machine.site_id,
         sensor__equipment__equipment_class=machine.equipment_class_id,
-        sensor__quantity=anomaly.sensor.quantity,
     ).exclude(sensor__equipment=machine)
     return {
         "other_sensors": float(own.order_by().values("sensor").distinct().count()),

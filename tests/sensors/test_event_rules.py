@@ -14,9 +14,11 @@ from sensors.models import Alarm, Anomaly, EventCount, EventRule, Limit, SenderA
 from sensors.services.baselines import restart_baseline, withdraw_baseline
 from sensors.services.condition import report_condition
 from sensors.services.event_counts import recount_rule
+from sensors.services.facts import gather_facts
 from smartmaint import clock
+from tests.alarms import notice
 from tests.event_rules import HOUR, NOW, counts, later, make_rule, report, work
-from tests.plants import post, set_policy
+from tests.plants import make_plant, make_sensor, post, set_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +65,32 @@ class TestAnomalies:
         report(plant, 0.1, kind="state")
         work()
         assert Anomaly.objects.values_list("status", "is_corroborated").get() == ("credible", True)
+
+    def test_it_is_no_other_sensor_of_its_machine(self, plant, excursion):
+        make_rule(plant, name="Any error", code="*", times=1)
+        report(plant, 0, code="F2")
+        work()
+        vibration = notice(plant.sensor)
+        assert Anomaly.objects.count() == 3
+        assert gather_facts(vibration)["other_sensors"] == 0
+        assert gather_facts(excursion)["other_sensors"] == 1
+
+    def test_its_sisters_are_those_of_the_same_rule(self, plant, organization, rule, excursion):
+        make_rule(plant, name="Brake errors", code="B*", times=1)
+        sisters = [make_plant(organization, name=name) for name in ("pump-8", "pump-9")]
+        report(sisters[0], 0, code="B1")
+        work()
+        assert Anomaly.objects.count() == 2
+        assert gather_facts(excursion)["sister_machines"] == 0
+        report(sisters[1], 3, 2, 0)
+        work()
+        assert gather_facts(excursion)["sister_machines"] == 1
+
+    def test_a_sensor_of_that_quantity_is_no_sister_of_it(self, plant, organization, excursion):
+        other = make_plant(organization, name="pump-8")
+        counter = make_sensor(other.machine, "pump-8/strokes", quantity=excursion.sensor.quantity, unit="1")
+        strokes = notice(counter)
+        assert gather_facts(strokes)["sister_machines"] == gather_facts(excursion)["sister_machines"] == 0
 
     def test_an_alarm_stands_until_it_ends(self, plant, excursion):
         alarm = Alarm.objects.get()
