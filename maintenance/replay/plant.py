@@ -1,6 +1,6 @@
 """The scratch organisation of a replay: its machines and sensors, and the manager who tells what was found."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -120,18 +120,13 @@ def find_plant(organization: Organization, past: Past) -> ReplayPlant:
         organization=organization,
         manager=User.objects.get(memberships__organization=organization),
         machines={one.tag: one for one in Equipment.objects.for_organization(organization)},
-        modes={name: modes[code] for name, code in _codes(past).items()},
+        modes={name: modes[code] for name, code in _codes_of_modes(past).items()},
     )
 
 
 def _machines(organization: Organization, past: Past) -> dict[str, Equipment]:
     site = Site.objects.create(organization=organization, name="Plant")
-    classes: dict[str, EquipmentClass] = {}
-    for kind in sorted(set(past.kinds.values())):
-        code = kind[:10] or "machine"
-        classes[kind], _ = EquipmentClass.objects.get_or_create(
-            organization=organization, code=code, defaults={"name": kind[:100] or "Machines"}
-        )
+    classes = _classes(organization, past)
     return {
         tag: Equipment.objects.create(
             organization=organization,
@@ -142,6 +137,18 @@ def _machines(organization: Organization, past: Past) -> dict[str, Equipment]:
             model=kind[:100],
         )
         for tag, kind in past.kinds.items()
+    }
+
+
+def _classes(organization: Organization, past: Past) -> dict[str, EquipmentClass]:
+    """A class for each kind of machines; one that the organisation has by that code already is taken."""
+    return {
+        kind: EquipmentClass.objects.get_or_create(
+            organization=organization,
+            code=code if kind else "machine",
+            defaults={"name": kind[:100] or "Machines"},
+        )[0]
+        for kind, code in _codes(past.kinds.values()).items()
     }
 
 
@@ -176,13 +183,17 @@ def _modes(organization: Organization, past: Past) -> dict[str, FailureMode]:
             code=code,
             defaults={"name": name[:100] or "Unnamed"},
         )[0]
-        for name, code in _codes(past).items()
+        for name, code in _codes_of_modes(past).items()
     }
 
 
-def _codes(past: Past) -> dict[str, str]:
-    """Codes of the failures' modes by name; numbered where the name is too long for one."""
-    names = sorted({one.what for one in past.failures})
+def _codes_of_modes(past: Past) -> dict[str, str]:
+    return _codes(one.what for one in past.failures)
+
+
+def _codes(names: Iterable[str]) -> dict[str, str]:
+    """Codes by name; numbered where the name is too long for one."""
     return {
-        name: name if 1 <= len(name) <= 10 else f"{name[:7]}{number:03d}" for number, name in enumerate(names)
+        name: name if 1 <= len(name) <= 10 else f"{name[:7]}{number:03d}"
+        for number, name in enumerate(sorted(set(names)))
     }

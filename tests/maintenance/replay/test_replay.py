@@ -1,6 +1,7 @@
 """manage.py replay: a plant's past is lived again, what happened is told when it happened, and nothing is left."""
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,7 +14,12 @@ from maintenance.models import MaintenanceLog, MaintenanceTask
 from maintenance.replay.living import Life, Pace
 from maintenance.replay.mapping import Mapping
 from maintenance.replay.past import Occurrence, Past, Series
-from maintenance.replay.plant import remove_leftovers, scratch_plant
+from maintenance.replay.plant import (
+    build_plant,
+    make_scratch,
+    remove_leftovers,
+    scratch_plant,
+)
 from predictions.agents import make_predictions, request_predictions
 from predictions.models import Prediction
 from sensors.agents import detect_anomalies
@@ -187,6 +193,16 @@ class TestApart:
 
         assert remove_leftovers() == 1
         assert set(Organization.objects.all()) == {organization, kept.organization}
+
+
+class TestPlant:
+    def test_kinds_that_begin_alike_are_classes_of_their_own(self):
+        kinds = {"1": "Compressor, screw", "2": "Compressor, piston", "3": "Compressor", "4": ""}
+        past = replace(make_past(days=1, shift_at=None, machines=4), kinds=kinds)
+        plant = build_plant(make_scratch(Mapping()), past, Mapping())
+
+        classes = {tag: machine.equipment_class.name for tag, machine in plant.machines.items()}
+        assert classes == kinds | {"4": "Machines"}
 
 
 @pytest.fixture
