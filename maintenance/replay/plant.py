@@ -115,7 +115,9 @@ def build_plant(organization: Organization, past: Past, mapping: Mapping) -> Rep
 
 def find_plant(organization: Organization, past: Past) -> ReplayPlant:
     """The same rows of an organisation that was built before."""
-    modes = {mode.code: mode for mode in FailureMode.objects.for_organization(organization)}
+    # Classes have modes of their own by the same codes.
+    of_every_class = FailureMode.objects.for_organization(organization).filter(equipment_class=None)
+    modes = {mode.code: mode for mode in of_every_class}
     return ReplayPlant(
         organization=organization,
         manager=User.objects.get(memberships__organization=organization),

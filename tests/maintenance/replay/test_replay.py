@@ -16,6 +16,7 @@ from maintenance.replay.mapping import Mapping
 from maintenance.replay.past import Occurrence, Past, Series
 from maintenance.replay.plant import (
     build_plant,
+    find_plant,
     make_scratch,
     remove_leftovers,
     scratch_plant,
@@ -203,6 +204,17 @@ class TestPlant:
 
         classes = {tag: machine.equipment_class.name for tag, machine in plant.machines.items()}
         assert classes == kinds | {"4": "Machines"}
+
+    def test_what_goes_on_finds_what_was_built(self):
+        words = ("VIB", "comp1", "Bearing of the motor", "Bearing of the gear")
+        failures = [Occurrence(at_us(0.5), "1", what) for what in words]
+        past = make_past(days=1, shift_at=None, failures=failures)
+        built = build_plant(make_scratch(Mapping()), past, Mapping())
+
+        found = find_plant(built.organization, past)
+
+        assert found == built
+        assert {mode.equipment_class for mode in found.modes.values()} == {None}
 
 
 @pytest.fixture
