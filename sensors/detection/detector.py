@@ -23,7 +23,7 @@ from sensors.detection.rate import Pace, Seen, follow_pace
 from sensors.detection.readings import Readings
 from sensors.detection.turns import follow_readings
 
-DETECTOR_VERSION = "5"
+DETECTOR_VERSION = "6"
 
 _UNCERTAIN, _BAD = 1, 2
 _START_US = -(2**63)

@@ -16,7 +16,7 @@ class ProfileSettings(msgspec.Struct, frozen=True):
     """
 
     threshold: float = 4.2
-    lone_threshold: float = 5.0
+    lone_threshold: float = 5.5
     rarity: float = 3.0
     rare_days: float = 14.0
     warm_up_days: float = 2.0

@@ -21,10 +21,12 @@ from sensors.detection.memory import DAY_HOURS, REFERENCE_DAYS, REFERENCE_WEEK, 
 _WEEK_STEP = WEEK_HOURS // REFERENCE_WEEK
 _LEAST_FILLED = 18  # hours of the last 24
 _FIRST_DAYS = 8
+# A step is a fifth of a standard deviation of readings at least: a level and a drift count from four of them on. What
+# wanders by less within weeks, as many a vibration does, is nothing to tell.
 _LEVEL_STEPS = 4.0
 _NOISE_STEPS, _NOISE_LEAST = 6.0, 0.15  # of the natural logarithm
 _NOISE_FLOOR = 0.25  # standard deviations
-_DRIFT_SLACK, _DRIFT_SUM = 2.0, 8.0  # steps a day
+_DRIFT_SLACK, _DRIFT_SUM = 4.0, 8.0  # steps a day
 _CREEPING_US = 2 * DAY_HOURS * baseline.HOUR_US
 _RANGE_SHARE = 0.3
 RISING = 0.5  # thresholds
