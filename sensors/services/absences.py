@@ -44,6 +44,16 @@ HELD_BY_KEYS = """
     WHERE absence.ended_at IS NULL AND latest.received_at <= absence.began_at
 """
 
+# Of organisations from which something does not come: one that reports once a day is not silent after an hour.
+_OVERDUE = """
+    SELECT latest.sensor_id FROM sensors_senderabsence absence
+    JOIN sensors_sensor sensor ON sensor.organization_id = absence.organization_id
+    JOIN sensors_sensorlatest latest ON latest.sensor_id = sensor.id
+    JOIN sensors_ingestpolicy policy ON policy.organization_id = sensor.organization_id
+    WHERE absence.ended_at IS NULL
+      AND latest.received_at < %s - sensor.expected_interval_s * policy.silence_factor * interval '1 second'
+"""
+
 _STOPPED = """
     WITH RECURSIVE stopped (id, organization_id) AS (
         SELECT id, organization_id FROM equipment_equipment WHERE state = ANY(%(planned_stops)s)
@@ -136,14 +146,19 @@ def hold_sensors(api_key_id: int, sensor_ids: Iterable[int]) -> None:
 def held_sensors() -> QuerySet[Sensor]:
     """Sensors that are silent without being told: another one tells of the absence of their sender, or of all.
 
-    At a planned stop a sensor may be silent, and counts for nothing here as it does alone.
+    At a planned stop a sensor may be silent, and before its time, and counts for nothing here as it does alone.
     """
     of_all = SenderAbsence.objects.filter(ended_at__isnull=True, api_key__isnull=True)
     told = Anomaly.objects.open().filter(kind=Anomaly.Kind.NO_DATA)
     held = Q(pk__in=RawSQL(HELD_BY_KEYS, ())) | Q(organization__in=of_all.values("organization"))
     stopped = Q(equipment__planned_stop__isnull=False, equipment__planned_stop__ended_at__isnull=True)
     return Sensor.objects.filter(
-        held, ~stopped, is_active=True, latest__is_historical=False, event_count=None
+        held,
+        ~stopped,
+        pk__in=RawSQL(_OVERDUE, (clock.now(),)),
+        is_active=True,
+        latest__is_historical=False,
+        event_count=None,
     ).exclude(pk__in=told.values("sensor"))
 
 

@@ -9,12 +9,16 @@ from django.db.models import Q
 from sensors.models import Anomaly, AnomalyStatus
 from sensors.validation import time_of_its_events
 from smartmaint import clock
+from smartmaint.queues import queue_now
 
 # What is longer ago is past helping: events that come late, or from a file, ask for no prediction of today.
 RECENT = timedelta(days=2)
 UNDECIDED = (AnomalyStatus.NEEDS_A_LOOK, AnomalyStatus.SUSPECTED_FALSE)
-# It may be in a worker's hands that read the events before this one came: marked due anew, its claim is over.
-BEING_JUDGED = Q(status=AnomalyStatus.DETECTED)
+# In the hands of a worker, who may have read the events before this one came. Who claims it later reads this one, and
+# who claims it a third time has read others: so a controller that reports each second does not keep it waiting.
+BEING_JUDGED = Q(
+    status=AnomalyStatus.DETECTED, attempts__gt=0, attempts__lt=3, parked_at=None, due_at__isnull=False
+)
 # Without an event such an anomaly foretells less than with one.
 WITHOUT_EVENT = Q(status=AnomalyStatus.CREDIBLE, is_corroborated=False)
 
@@ -47,7 +51,10 @@ def reopen_for_events(events: Iterable[tuple[int, datetime]]) -> int:
         if any(_belongs(at, anomaly) for at in moments[anomaly.sensor.equipment_id])
     ]
     for anomaly in reopened:
-        anomaly.judge_again()
+        if anomaly.status == AnomalyStatus.DETECTED:
+            anomaly.due_at = queue_now()  # which ends the claim
+        else:
+            anomaly.judge_again()
     Anomaly.objects.bulk_update(reopened, Anomaly.JUDGEMENT_FIELDS)
     return len(reopened)
 

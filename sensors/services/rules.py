@@ -26,7 +26,7 @@ USUAL_RULES = [
     UsualRule(
         "No data", "kind", "is", "no_data", 0.3, "Nothing came for longer than the sensor may be silent"
     ),
-    UsualRule("Level shift", "pattern", "is", "shift", 0.25, "Its level has shifted, for hours or longer"),
+    UsualRule("Level shift", "pattern", "is", "shift", 0.25, "Its level has shifted"),
     UsualRule("Slow drift", "pattern", "is", "drift", 0.2, "It moves away slowly, day after day"),
     UsualRule("Lone spike", "pattern", "is", "spike", -0.15, "A lone spike is seldom the machine's"),
     UsualRule(

@@ -208,6 +208,32 @@ class TestReopening:
         anomaly.refresh_from_db()
         assert (anomaly.status, anomaly.is_corroborated) == (AnomalyStatus.CREDIBLE, True)
 
+    def test_one_that_waits_or_is_parked_stays_where_it_is(self, plant, organization):
+        """Who claims the one reads the event; why the other was given up is for a person to read."""
+        waiting = make_anomaly(plant, hours_ago=3)
+        parked = make_anomaly(plant, hours_ago=2, direction="low")
+        parked.attempts = 8
+        parked.park("ValueError: broken")
+        parked.save()
+        before = list(Anomaly.objects.order_by("pk").values())
+        report(plant, hours_ago=0)
+        assert list(Anomaly.objects.order_by("pk").values()) == before
+        assert judged(waiting).is_corroborated
+
+    def test_a_controller_that_reports_all_the_time_does_not_keep_it_waiting(self, plant, organization):
+        report(make_plant(organization, name="pump-8"), hours_ago=48)
+        anomaly = make_anomaly(plant, hours_ago=3)
+        codes = iter(range(100))
+
+        def judge_while_more_come(anomalies):
+            judgements = each(judge_anomaly)(anomalies)
+            report(plant, hours_ago=0, code=f"E{next(codes)}")
+            return judgements
+
+        tally = run_pending(Anomaly, work=judge_while_more_come, settle=validate_anomaly)
+        assert tally == Tally(settled=1, overtaken=2)
+        assert judged(anomaly).is_corroborated
+
     def test_one_that_is_too_far_away_does_not(self, plant, undecided):
         report(plant, hours_ago=10 + 37)
         undecided.refresh_from_db()

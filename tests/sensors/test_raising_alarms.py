@@ -179,6 +179,13 @@ def test_a_mode_that_names_no_fault_calls_again_for_another_sensor(plant, manage
     assert "pump-7/oil" in alarm.summary
 
 
+def test_another_sensor_calls_nobody_while_the_machine_is_worked_on(plant, manager):
+    flow, oil = (make_sensor(plant.machine, f"pump-7/{name}") for name in ("flow", "oil"))
+    acknowledge_alarm(alarm=raise_alarm(anomaly=notice(flow)), by=manager)
+    suppress_alarms(equipment=plant.machine, key="task 1", reason="a new bearing")
+    assert raise_alarm(anomaly=notice(oil)).state == "suppressed_by_design"
+
+
 def test_another_sensor_of_a_mode_that_is_known_is_the_same_fault(plant, manager):
     second = make_sensor(plant.machine, "pump-7/vibration-nde")
     acknowledge_alarm(alarm=raised(plant), by=manager)

@@ -336,6 +336,41 @@ class TestFlood:
         assert told(flood)[-2:] == ["Flood of alarms: 11 in ten minutes", "PRESS-1 Pump press-1: Vibration"]
         assert AlarmFlood.objects.get().severity == "major"
 
+    def test_what_called_before_it_and_stays_is_told_when_its_hour_is_over(self, plant, organization):
+        technician, begin = plant.technician.user, clock.now()
+        hear_all(organization, technician)
+        for minute in (0, 20):
+            with clock.frozen(begin + minute * MINUTE):
+                raised(plant)
+                if minute == 0:
+                    end_all(Alarm.objects.get())
+                    watch_alarms()
+        with clock.frozen(begin + 35 * MINUTE):
+            for number in range(12):
+                raised(make_plant(organization, name=f"fan-{number}"))
+        assert AlarmFlood.objects.get().ended_at is None
+        with clock.frozen(begin + 61 * MINUTE):
+            watch_alarms()
+        assert AlarmFlood.objects.get().ended_at is not None
+        assert told(technician).count("PUMP-7 Pump pump-7: Vibration") == 2
+
+    def test_what_is_critical_and_came_back_in_it_is_told_when_its_hour_is_over(self, plant, organization):
+        Equipment.objects.filter(pk=plant.machine.pk).update(criticality="A")
+        plant.sensor.equipment.refresh_from_db()
+        limit = make_limit(plant.sensor, level="HH", value=9.0, failure_mode=plant.failure_mode)
+        technician, begin = plant.technician.user, clock.now()
+        hear_all(organization, technician)
+        end_all(raise_alarm(anomaly=notice(plant.sensor, limit=limit)))
+        watch_alarms()
+        with clock.frozen(begin + 35 * MINUTE):
+            for number in range(12):
+                raised(make_plant(organization, name=f"fan-{number}"))
+            raise_alarm(anomaly=notice(plant.sensor, limit=limit))
+        for minute, messages in ((44, 1), (61, 2), (62, 2)):
+            with clock.frozen(begin + minute * MINUTE):
+                watch_alarms()
+            assert told(technician).count("PUMP-7 Pump pump-7: Vibration") == messages, minute
+
     def test_one_alarm_that_comes_and_goes_is_no_flood(self, plant, organization):
         technician, begin = plant.technician.user, clock.now()
         hear_all(organization, technician)

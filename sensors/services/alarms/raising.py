@@ -132,7 +132,7 @@ def _join(alarm: Alarm, anomaly: Anomaly) -> None:
     entry = move(
         alarm,
         event,
-        is_suppressed=is_shelved and alarm.equipment_id in suppressed_machines(alarm.organization),
+        is_suppressed=alarm.equipment_id in suppressed_machines(alarm.organization),
         is_another=is_another,
         comment=alarm.summary,
     )

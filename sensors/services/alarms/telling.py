@@ -47,7 +47,7 @@ def tell_of_annunciation(alarm: Alarm, entry: AlarmEntry) -> None:
     now = clock.now()
     calling = count_calling(organization, after=now - WINDOW, until=now)
     if begins_flood(calling, flood_from=policy_of(organization).flood_from):
-        _tell_of_flood(organization, calling)
+        _tell_of_flood(alarm, entry, calling)
     else:
         _tell(alarm, entry)
 
@@ -63,7 +63,7 @@ def count_calling(organization: Organization, *, after: datetime, until: datetim
 def alarms_not_told(organization: Organization | None = None) -> QuerySet[Alarm]:
     """Those that stand unanswered and of whose last call nobody was told, since it came soon after the one before.
 
-    Of what called in a flood people were told when that was over.
+    Of what called in a flood people were told when that was over, unless it is critical.
     """
     told = AlarmEntry.objects.filter(
         alarm=OuterRef("pk"), told_at__isnull=False, at__gte=OuterRef("annunciated_at")
@@ -71,11 +71,12 @@ def alarms_not_told(organization: Organization | None = None) -> QuerySet[Alarm]
     in_flood = AlarmFlood.objects.filter(
         Q(ended_at__isnull=True) | Q(ended_at__gte=OuterRef("annunciated_at")),
         organization=OuterRef("organization"),
+        began_at__lte=OuterRef("annunciated_at"),
     )
     standing = Alarm.objects.for_one_or_all(organization).filter(
         state=State.UNACKNOWLEDGED, annunciated_at__isnull=False
     )
-    return standing.filter(~Exists(told), ~Exists(in_flood))
+    return standing.filter(~Exists(told)).filter(~Exists(in_flood) | Q(severity=Severity.CRITICAL))
 
 
 def tell_late(alarm: Alarm) -> bool:
@@ -119,21 +120,26 @@ def _was_told_lately(alarm: Alarm) -> bool:
 
 def _tell_in_flood(flood: AlarmFlood, alarm: Alarm, entry: AlarmEntry) -> None:
     """What is critical is told by itself all the same, and what is worse than all that was told."""
-    if is_worse(alarm.severity, than=flood.severity):
+    has_worse = is_worse(alarm.severity, than=flood.severity)
+    if (has_worse or alarm.severity == Severity.CRITICAL) and _tell(alarm, entry) and has_worse:
         flood.severity = alarm.severity
         flood.save(update_fields=["severity"])
-    elif alarm.severity != Severity.CRITICAL:
-        return
-    _tell(alarm, entry)
 
 
-def _tell_of_flood(organization: Organization, calling: int) -> None:
-    """One message for all of them; those of who is told by themselves begin again when the flood is over."""
+def _tell_of_flood(alarm: Alarm, entry: AlarmEntry, calling: int) -> None:
+    """One message for all of them; those of who is told by themselves begin again when the flood is over.
+
+    The flood begins with the alarm that was one too many.
+    """
+    organization, began_at = alarm.organization, alarm.annunciated_at
     severity = worst_of(organization)
-    flood = AlarmFlood(organization=organization, began_at=clock.now(), alarms=calling, severity=severity)
-    # Two workers may find out at once: the flood of one of them is open already.
+    flood = AlarmFlood(organization=organization, began_at=began_at, alarms=calling, severity=severity)
     AlarmFlood.objects.bulk_create([flood], ignore_conflicts=True)
     flood = AlarmFlood.objects.get(organization=organization, ended_at__isnull=True)
+    if flood.began_at != began_at:
+        # Another worker found out at the same time, and told of it without this alarm.
+        _tell_in_flood(flood, alarm, entry)
+        return
     _, people = audience(organization)
     notify(
         organization=organization,

@@ -204,6 +204,13 @@ class TestHealth:
         assert len(silences()) == 1
         assert self.condition(day, plant) == self.condition(day, other) == NOTHING_COMES
 
+    def test_one_that_reports_once_a_day_is_not_before_its_time(self, day, plant, other, both_send):
+        Sensor.objects.filter(equipment=other.machine).update(expected_interval_s=86_400)
+        both_send()
+        both_send(first=False, second=False)
+        assert self.condition(day, plant) == NOTHING_COMES
+        assert self.condition(day, other) == CALM
+
     def test_one_that_comes_by_another_way_is_not(self, day, plant, sensors, both_send):
         both_send()
         both_send(first=False)
@@ -219,7 +226,7 @@ class TestHealth:
 
     def test_it_takes_no_more_queries_for_more_that_are_absent(self, day, plant, both_send):
         def queries() -> int:
-            with CaptureQueriesContext(connection) as captured:
+            with clock.frozen(day.now), CaptureQueriesContext(connection) as captured:
                 report_condition(plant.organization)
             return len(captured)
 
