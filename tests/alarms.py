@@ -2,9 +2,13 @@
 
 from datetime import datetime
 
+from equipment.models import Equipment
 from sensors.models import Alarm, Anomaly, AnomalyStatus, Limit, ReadingBatch, Sensor
 from sensors.services.alarms.raising import raise_alarm
 from smartmaint import clock
+from smartmaint.accounts.models import Organization, User
+from smartmaint.notifications.models import Notification
+from smartmaint.notifications.services.preferences import set_preference
 from tests.plants import Plant
 
 
@@ -67,3 +71,32 @@ def end_all(alarm: Alarm) -> None:
 def journal(alarm: Alarm) -> list[tuple[str, str]]:
     """What happened to it, and the state that it led to."""
     return list(alarm.entries.values_list("kind", "to_state"))
+
+
+def pass_outermost_limit(plant: Plant, *, criticality: str = "B") -> Alarm | None:
+    """The alarm of the plant's vibration beyond its outermost limit: major, and of criticality A critical."""
+    Equipment.objects.filter(pk=plant.machine.pk).update(criticality=criticality)
+    plant.sensor.equipment.refresh_from_db()
+    limit, _ = Limit.objects.get_or_create(
+        organization=plant.organization,
+        sensor=plant.sensor,
+        level="HH",
+        defaults={"value": 9.0, "failure_mode": plant.failure_mode},
+    )
+    return raise_alarm(anomaly=notice(plant.sensor, limit=limit))
+
+
+def hear_all(organization: Organization, *people: User) -> None:
+    """Have people told of alarms of every severity."""
+    for user in people:
+        set_preference(
+            user=user,
+            organization=organization,
+            severities=["critical", "major", "minor", "warning"],
+            by_email=False,
+        )
+
+
+def told(user: User) -> list[str]:
+    """The subjects of the messages to somebody."""
+    return list(Notification.objects.filter(recipient=user).order_by("id").values_list("subject", flat=True))

@@ -1,4 +1,4 @@
-"""What happens to alarms by itself: work on a machine, escalation, floods, and what other steps left behind."""
+"""What happens to alarms by itself: work on a machine, escalation, and what other steps left behind."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ import pytest
 from equipment.models import Equipment, State, Verdict
 from maintenance.services.completing import Finding, complete_task
 from maintenance.services.tasks import Actor, cancel_task, hold_task, start_task
-from sensors.models import Alarm, AlarmEntry, AlarmFlood, AlarmPolicy, AlarmSuppression, Anomaly
+from sensors.models import Alarm, AlarmEntry, AlarmPolicy, AlarmSuppression, Anomaly
 from sensors.services.alarms import watching
 from sensors.services.alarms.escalating import escalate_alarms
 from sensors.services.alarms.handling import acknowledge_alarm, shelve_alarm
@@ -18,8 +18,7 @@ from smartmaint import clock
 from smartmaint.accounts.models import Membership, Role
 from smartmaint.accounts.services import add_member
 from smartmaint.notifications.models import Notification
-from smartmaint.notifications.services.preferences import set_preference
-from tests.alarms import end, end_all, journal, notice, raised
+from tests.alarms import end, end_all, hear_all, journal, notice, raised, told
 from tests.plants import make_limit, make_plant, make_sensor, make_task, put_into_a_train
 
 pytestmark = pytest.mark.django_db
@@ -32,22 +31,8 @@ def chief(manager) -> Actor:
     return Actor(user=manager, is_manager=True)
 
 
-def hear_all(organization, *people) -> None:
-    for user in people:
-        set_preference(
-            user=user,
-            organization=organization,
-            severities=["critical", "major", "minor", "warning"],
-            by_email=False,
-        )
-
-
 def now(alarm: Alarm) -> Alarm:
     return Alarm.objects.get(pk=alarm.pk)
-
-
-def told(user) -> list[str]:
-    return list(Notification.objects.filter(recipient=user).order_by("id").values_list("subject", flat=True))
 
 
 class TestWorkOnTheMachine:
@@ -258,138 +243,6 @@ class TestEscalation:
         with clock.frozen(clock.now() + 31 * MINUTE):
             escalate_alarms()
         assert told(manager) == ["Nobody acknowledged 4 alarms"]
-
-
-class TestFlood:
-    @pytest.fixture
-    def flood(self, plant, technician_user):
-        """Twelve alarms within a minute, of machines that all call."""
-        hear_all(plant.organization, technician_user)
-        for number in range(12):
-            raised(make_plant(plant.organization, name=f"fan-{number}"))
-        return technician_user
-
-    def test_ten_are_told_one_by_one_and_then_one_message_tells_of_all(self, flood):
-        subjects = told(flood)
-        assert len(subjects) == 11
-        assert subjects[-1] == "Flood of alarms: 11 in ten minutes"
-        assert AlarmFlood.objects.get().ended_at is None
-
-    def test_it_ends_when_it_is_calm_and_says_what_is_left(self, flood, organization):
-        with clock.frozen(clock.now() + 5 * MINUTE):
-            watch_alarms()
-        assert AlarmFlood.objects.get().ended_at is None
-        with clock.frozen(clock.now() + 11 * MINUTE):
-            watch_alarms()
-            watch_alarms()
-        assert AlarmFlood.objects.get().alarms == 12
-        assert told(flood)[-1] == ("The flood of alarms is over: 12 came, 12 wait to be acknowledged")
-        assert len(told(flood)) == 12
-
-    def test_afterwards_each_is_told_again(self, flood, organization):
-        with clock.frozen(clock.now() + 11 * MINUTE):
-            watch_alarms()
-            raised(make_plant(organization, name="fan-99"))
-        assert told(flood)[-1] == "FAN-99 Pump fan-99: Vibration"
-
-    def test_another_organisation_is_not_flooded(self, flood, other_organization):
-        other = make_plant(other_organization, name="crusher")
-        hear_all(other_organization, other.technician.user)
-        raised(other)
-        assert told(other.technician.user) == ["CRUSHER Pump crusher: Vibration"]
-
-    def test_what_is_critical_is_told_by_itself_all_the_same_and_escalates(
-        self, flood, manager, organization
-    ):
-        hear_all(organization, manager)
-        for name in ("press-1", "press-2"):
-            machine = make_plant(organization, name=name)
-            Equipment.objects.filter(pk=machine.machine.pk).update(criticality="A")
-            machine.sensor.equipment.refresh_from_db()
-            raise_alarm(
-                anomaly=notice(
-                    machine.sensor,
-                    limit=make_limit(
-                        machine.sensor, level="HH", value=9.0, failure_mode=machine.failure_mode
-                    ),
-                )
-            )
-        assert told(flood)[-2:] == ["PRESS-1 Pump press-1: Vibration", "PRESS-2 Pump press-2: Vibration"]
-        with clock.frozen(clock.now() + 16 * MINUTE):
-            escalate_alarms()
-        assert sorted(told(manager)) == [
-            "Nobody acknowledged: PRESS-1 Pump press-1: Vibration",
-            "Nobody acknowledged: PRESS-2 Pump press-2: Vibration",
-        ]
-
-    def test_what_is_worse_than_all_that_was_told_is_told_by_itself_once(self, flood, organization):
-        for name in ("press-1", "press-2"):
-            machine = make_plant(organization, name=name)
-            raise_alarm(
-                anomaly=notice(
-                    machine.sensor,
-                    limit=make_limit(
-                        machine.sensor, level="HH", value=9.0, failure_mode=machine.failure_mode
-                    ),
-                )
-            )
-        assert told(flood)[-2:] == ["Flood of alarms: 11 in ten minutes", "PRESS-1 Pump press-1: Vibration"]
-        assert AlarmFlood.objects.get().severity == "major"
-
-    def test_what_called_before_it_and_stays_is_told_when_its_hour_is_over(self, plant, organization):
-        technician, begin = plant.technician.user, clock.now()
-        hear_all(organization, technician)
-        for minute in (0, 20):
-            with clock.frozen(begin + minute * MINUTE):
-                raised(plant)
-                if minute == 0:
-                    end_all(Alarm.objects.get())
-                    watch_alarms()
-        with clock.frozen(begin + 35 * MINUTE):
-            for number in range(12):
-                raised(make_plant(organization, name=f"fan-{number}"))
-        assert AlarmFlood.objects.get().ended_at is None
-        with clock.frozen(begin + 61 * MINUTE):
-            watch_alarms()
-        assert AlarmFlood.objects.get().ended_at is not None
-        assert told(technician).count("PUMP-7 Pump pump-7: Vibration") == 2
-
-    def test_what_is_critical_and_came_back_in_it_is_told_when_its_hour_is_over(self, plant, organization):
-        Equipment.objects.filter(pk=plant.machine.pk).update(criticality="A")
-        plant.sensor.equipment.refresh_from_db()
-        limit = make_limit(plant.sensor, level="HH", value=9.0, failure_mode=plant.failure_mode)
-        technician, begin = plant.technician.user, clock.now()
-        hear_all(organization, technician)
-        end_all(raise_alarm(anomaly=notice(plant.sensor, limit=limit)))
-        watch_alarms()
-        with clock.frozen(begin + 35 * MINUTE):
-            for number in range(12):
-                raised(make_plant(organization, name=f"fan-{number}"))
-            raise_alarm(anomaly=notice(plant.sensor, limit=limit))
-        for minute, messages in ((44, 1), (61, 2), (62, 2)):
-            with clock.frozen(begin + minute * MINUTE):
-                watch_alarms()
-            assert told(technician).count("PUMP-7 Pump pump-7: Vibration") == messages, minute
-
-    def test_one_alarm_that_comes_and_goes_is_no_flood(self, plant, organization):
-        technician, begin = plant.technician.user, clock.now()
-        hear_all(organization, technician)
-        for number in range(20):
-            with clock.frozen(begin + number * MINUTE / 2):
-                alarm = raised(plant)
-                end_all(alarm)
-                watch_alarms()
-        assert not AlarmFlood.objects.exists()
-        with clock.frozen(begin + 10 * MINUTE):
-            raised(make_plant(organization, name="fan-1"))
-        assert told(technician) == ["PUMP-7 Pump pump-7: Vibration", "FAN-1 Pump fan-1: Vibration"]
-
-    def test_nothing_escalates_one_by_one_meanwhile(self, flood, manager, organization):
-        hear_all(organization, manager)
-        AlarmPolicy.objects.update(escalate_minor_min=1)
-        with clock.frozen(clock.now() + 5 * MINUTE):
-            escalate_alarms()
-        assert told(manager) == []
 
 
 def test_an_alarm_that_comes_and_goes_is_told_once_an_hour(plant):

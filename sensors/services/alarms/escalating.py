@@ -51,7 +51,7 @@ def _escalate(organization: Organization, alarm_ids: list[int], policy: AlarmPol
     locked = (
         Alarm.objects.filter(pk__in=alarm_ids, state=State.UNACKNOWLEDGED, escalations__lt=MOST)
         .select_for_update(no_key=True, of=("self",), skip_locked=True)
-        .select_related("equipment", "failure_mode")
+        .select_related("equipment", "failure_mode", "organization")
         .order_by("pk")
     )
     due = [alarm for alarm in locked if _is_due(alarm, policy)]

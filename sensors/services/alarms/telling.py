@@ -90,19 +90,24 @@ def _tell(alarm: Alarm, entry: AlarmEntry) -> bool:
     if _was_told_lately(alarm):
         return False
     _, people = audience(alarm.organization)
+    _notify_of(alarm, entry, people)
+    entry.told_at = clock.now()
+    entry.save(update_fields=["told_at"])
+    return True
+
+
+def _notify_of(alarm: Alarm, entry: AlarmEntry, people: list[User], *, why: str = "") -> None:
+    """A message of its own, for a line of its journal."""
     notify(
         organization=alarm.organization,
         recipients=people,
         key=f"alarm {alarm.pk} entry {entry.pk}",
         severity=Severity(alarm.severity),
-        subject=f"{alarm.equipment}: {alarm.what}",
+        subject=f"{why}{alarm.equipment}: {alarm.what}",
         body=alarm.summary,
         link=alarm.get_absolute_url(),
         about=str(alarm.equipment),
     )
-    entry.told_at = clock.now()
-    entry.save(update_fields=["told_at"])
-    return True
 
 
 def _was_told_lately(alarm: Alarm) -> bool:
@@ -177,16 +182,7 @@ def tell_of_escalation(
     """Tell the next role of alarms that nobody acknowledged: one by one, or of many at once."""
     if len(alarms) <= 3:
         for alarm, entry in alarms:
-            notify(
-                organization=organization,
-                recipients=people,
-                key=f"alarm {alarm.pk} entry {entry.pk}",
-                severity=Severity(alarm.severity),
-                subject=f"Nobody acknowledged: {alarm.equipment}: {alarm.what}",
-                body=alarm.summary,
-                link=alarm.get_absolute_url(),
-                about=str(alarm.equipment),
-            )
+            _notify_of(alarm, entry, people, why="Nobody acknowledged: ")
         return
     worst = min((alarm.severity for alarm, _ in alarms), key=SEVERITIES.index)
     notify(
